@@ -1,0 +1,395 @@
+//! The numbers a person feels, measured on the real binary: start, first answer, warm answer, cold
+//! start, key to frame under a log flood, idle load, memory. Printed beside what they should be.
+//!
+//! `cargo bench --bench numbers` (add `-- ready warm` to run only the parts named so).
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::Sandbox;
+use support::console::Console;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let on = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    println!("{:<52} {:>12} {:>12}", "what", "measured", "asked for");
+    if on("draw") {
+        draw();
+    }
+    if on("ready") {
+        ready();
+    }
+    if on("frame") {
+        first_frame();
+    }
+    if ["deploy", "warm", "cold", "memory", "idle", "flood"].iter().any(|part| on(part)) {
+        let sandbox = Sandbox::new();
+        let deployed = Instant::now();
+        let summary = sandbox.json(&["deploy", "greet"]);
+        row("first deploy of greet, build included", seconds(deployed.elapsed()), "-");
+        let (all, build) =
+            (summary["seconds"].as_f64().unwrap(), summary["build_seconds"].as_f64().unwrap());
+        row("first deploy of greet, after the build", format!("{:.2} s", all - build), "-");
+        let again = Instant::now();
+        sandbox.json(&["deploy", "greet"]);
+        row("second deploy of greet, nothing to do", seconds(again.elapsed()), "-");
+        let stateless = endpoint(&summary, "greet-stateless", "prod");
+        if on("warm") {
+            warm(&stateless);
+            warm_stateful(&endpoint(&summary, "greet-stateful", "prod"));
+        }
+        if on("cold") {
+            cold(&sandbox, &stateless);
+        }
+        if on("memory") || on("idle") {
+            console_and_cloud(&sandbox, on("memory"), on("idle"));
+        }
+        if on("flood") {
+            flood(&sandbox);
+        }
+    }
+}
+
+fn row(what: &str, measured: impl std::fmt::Display, asked: &str) {
+    println!("{what:<52} {measured:>12} {asked:>12}");
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+}
+
+fn quantile(sorted: &[Duration], q: f64) -> Duration {
+    sorted[((sorted.len() - 1) as f64 * q).round() as usize]
+}
+
+fn endpoint(summary: &serde_json::Value, api: &str, stage: &str) -> String {
+    summary["endpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["api"] == api && e["stage"] == stage)
+        .unwrap()["url"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Drawing every screen at 200×60 with 20,000 log events behind it, all cells computed anew.
+fn draw() {
+    use labdeck_console::action::Screen;
+    use labdeck_console::bench_support;
+    let mut state = bench_support::full_state(20_000).unwrap();
+    let backend = ratatui::backend::TestBackend::new(200, 60);
+    let mut terminal = ratatui::Terminal::new(backend).unwrap();
+    let mut worst = Duration::ZERO;
+    for screen in Screen::ALL {
+        state.screen = screen;
+        let mut times = Vec::new();
+        for round in 0..2000 {
+            let start = Instant::now();
+            terminal.draw(|frame| bench_support::draw(frame, &state)).unwrap();
+            if round >= 100 {
+                times.push(start.elapsed());
+            }
+        }
+        times.sort();
+        worst = worst.max(quantile(&times, 0.99));
+        let name = format!("draw 200x60 {}, p50", screen.title());
+        row(&name, millis(quantile(&times, 0.5)), "-");
+    }
+    row("draw 200x60, p99 of the slowest screen", millis(worst), "1 ms");
+}
+
+/// From `exec` of `labdeck cloud` to its `ready` line.
+fn ready() {
+    let sandbox = Sandbox::new();
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        let mut child = Command::new(support::binary())
+            .args(["cloud", "--state-dir"])
+            .arg(sandbox.state_dir())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        times.push(start.elapsed());
+        assert!(line.starts_with("ready "), "{line}");
+        support::signal(child.id() as i32, nix::sys::signal::Signal::SIGTERM);
+        child.wait().unwrap();
+    }
+    row("local cloud ready, first start", millis(times[0]), "50 ms");
+    times.sort();
+    row("local cloud ready, p50 of 20 starts", millis(quantile(&times, 0.5)), "50 ms");
+}
+
+/// From `exec` of the console to the first frame on the terminal, with no cloud running.
+fn first_frame() {
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        let sandbox = Sandbox::new();
+        let start = Instant::now();
+        let mut console = Console::open(&sandbox, 200, 60, &[]);
+        console.shows("Overview");
+        times.push(start.elapsed());
+        console.keys("q").ends();
+    }
+    times.sort();
+    row("first frame of the console, p50 of 10", millis(quantile(&times, 0.5)), "50 ms");
+}
+
+/// One keep-alive connection that sends the same request again and again.
+struct Connection {
+    reader: BufReader<TcpStream>,
+    request: Vec<u8>,
+}
+
+impl Connection {
+    fn open(url: &str, path: &str, header: &str) -> Self {
+        let rest = url.strip_prefix("http://").unwrap();
+        let (authority, base) = rest.split_once('/').unwrap();
+        let stream = TcpStream::connect(authority).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let request =
+            format!("GET /{base}{path} HTTP/1.1\r\nHost: {authority}\r\n{header}\r\n").into_bytes();
+        Self { reader: BufReader::new(stream), request }
+    }
+
+    fn send(&mut self) -> (u16, Duration) {
+        let start = Instant::now();
+        self.reader.get_mut().write_all(&self.request).unwrap();
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut length = 0;
+        loop {
+            line.clear();
+            self.reader.read_line(&mut line).unwrap();
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        (status, start.elapsed())
+    }
+}
+
+fn sample(connection: &mut Connection, count: usize) -> Vec<Duration> {
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (status, time) = connection.send();
+        assert_eq!(status, 200);
+        times.push(time);
+    }
+    times.sort();
+    times
+}
+
+fn warm(url: &str) {
+    let mut connection = Connection::open(url, "/greet", "");
+    sample(&mut connection, 200);
+    let times = sample(&mut connection, 5000);
+    row("warm GET /greet (stateless), p50, 1 connection", millis(quantile(&times, 0.5)), "0.5 ms");
+    row("warm GET /greet (stateless), p99, 1 connection", millis(quantile(&times, 0.99)), "-");
+    let start = Instant::now();
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let url = url.to_owned();
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(&url, "/greet", "");
+                for _ in 0..1000 {
+                    connection.send();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    let rate = 8000.0 / start.elapsed().as_secs_f64();
+    row("warm GET /greet (stateless), 8 connections", format!("{rate:.0}/s"), "-");
+}
+
+fn warm_stateful(url: &str) {
+    let mut connection = Connection::open(url, "/greet", "x-user-id: bench\r\n");
+    sample(&mut connection, 50);
+    let times = sample(&mut connection, 1000);
+    row("warm GET /greet (stateful), p50, 1 connection", millis(quantile(&times, 0.5)), "-");
+}
+
+/// The first request after the cloud was started anew: the function's process is started for it.
+fn cold(sandbox: &Sandbox, url: &str) {
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        sandbox.run(&["cloud", "stop"]).success();
+        sandbox.json(&["labs"]);
+        let mut connection = Connection::open(url, "/greet", "");
+        let (status, time) = connection.send();
+        assert_eq!(status, 200);
+        times.push(time);
+    }
+    times.sort();
+    row("first request to a cold function, p50 of 10", millis(quantile(&times, 0.5)), "60 ms");
+}
+
+/// Time on a core so far, all threads.
+fn on_core(pid: i32) -> Duration {
+    let mut total = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        if let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) {
+            total += text.split(' ').next().unwrap().parse::<u64>().unwrap_or(0);
+        }
+    }
+    if total > 0 {
+        return Duration::from_nanos(total);
+    }
+    // No scheduler statistics in this kernel: user and system time in clock ticks of 10 ms.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+fn rss_mb(pid: i32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+fn console_and_cloud(sandbox: &Sandbox, memory: bool, idle: bool) {
+    let mut console = Console::open(sandbox, 200, 60, &["--lab", "greet"]);
+    console.shows("tail live");
+    let cloud = sandbox.cloud_pid();
+    std::thread::sleep(Duration::from_secs(12));
+    if memory {
+        let (a, b) = (rss_mb(console.pid()), rss_mb(cloud));
+        row("RSS of the console", format!("{a:.1} MB"), "-");
+        row("RSS of the cloud", format!("{b:.1} MB"), "-");
+        row("RSS of both, greet deployed", format!("{:.1} MB", a + b), "80 MB");
+    }
+    if idle {
+        let window = Duration::from_secs(30);
+        let (console_before, cloud_before) = (on_core(console.pid()), on_core(cloud));
+        std::thread::sleep(window);
+        let share = |after: Duration, before: Duration| {
+            after.saturating_sub(before).as_secs_f64() / window.as_secs_f64() * 100.0
+        };
+        let (a, b) =
+            (share(on_core(console.pid()), console_before), share(on_core(cloud), cloud_before));
+        row("idle console, share of a core", format!("{a:.3} %"), "-");
+        row("idle cloud, share of a core", format!("{b:.3} %"), "-");
+        row("both, share of a core", format!("{:.3} %", a + b), "0.1 %");
+    }
+    console.keys("q").ends();
+}
+
+/// 10,000 lines a second arrive while a person opens and closes the help.
+fn flood(sandbox: &Sandbox) {
+    let mut console = Console::open(sandbox, 200, 60, &["--lab", "greet"]);
+    console.shows("tail live");
+    console.keys("6");
+    let credentials: serde_json::Value = serde_json::from_str(
+        &std::fs::read_to_string(sandbox.state_dir().join("credentials.json")).unwrap(),
+    )
+    .unwrap();
+    let endpoint = sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flooding = std::sync::Arc::clone(&stop);
+    let writer = std::thread::spawn(move || write_lines(&endpoint, &credentials, &flooding));
+    console.shows("flood line");
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        for (key, visible) in [("?", true), ("\x1b", false)] {
+            let start = Instant::now();
+            console.keys(key);
+            console.until("the help follows the key", |screen| {
+                screen.contents().contains("┌ help") == visible
+            });
+            times.push(start.elapsed());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let written = writer.join().unwrap();
+    times.sort();
+    row("log lines written per second meanwhile", format!("{written:.0}/s"), "10000/s");
+    row("key to flushed frame, p50", millis(quantile(&times, 0.5)), "-");
+    row("key to flushed frame, p99", millis(quantile(&times, 0.99)), "16 ms");
+    console.keys("q").ends();
+}
+
+/// Writes 10,000 lines a second to a lab's log group until told to stop; gives the rate reached.
+fn write_lines(
+    endpoint: &str,
+    credentials: &serde_json::Value,
+    stop: &std::sync::atomic::AtomicBool,
+) -> f64 {
+    use aws_sdk_cloudwatchlogs as logs;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let text = |name: &str| credentials[name].as_str().unwrap().to_owned();
+        let provider = logs::config::Credentials::new(
+            text("access_key_id"),
+            text("secret_access_key"),
+            None,
+            None,
+            "bench",
+        );
+        let config = logs::config::Builder::new()
+            .behavior_version(logs::config::BehaviorVersion::latest())
+            .region(logs::config::Region::new("us-east-1"))
+            .endpoint_url(endpoint)
+            .credentials_provider(provider)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let client = logs::Client::from_conf(config);
+        let (group, stream) = ("/aws/lambda/greet-stateless", "2026/01/01/[1]flood");
+        let _ =
+            client.create_log_stream().log_group_name(group).log_stream_name(stream).send().await;
+        let start = Instant::now();
+        let mut written = 0_u64;
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) && start.elapsed().as_secs() < 120 {
+            tick.tick().await;
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap()
+                .as_millis() as i64;
+            let events = (0..500)
+                .map(|i| {
+                    logs::types::InputLogEvent::builder()
+                        .timestamp(now)
+                        .message(format!("flood line {} of a busy function", written + i))
+                        .build()
+                        .unwrap()
+                })
+                .collect();
+            client
+                .put_log_events()
+                .log_group_name(group)
+                .log_stream_name(stream)
+                .set_log_events(Some(events))
+                .send()
+                .await
+                .unwrap();
+            written += 500;
+        }
+        written as f64 / start.elapsed().as_secs_f64()
+    })
+}

@@ -1,0 +1,17 @@
+//! The one way to the cloud: targets, credentials, clients, the interceptor, budgets, explanations.
+
+mod audit;
+mod budget;
+mod endpoint;
+mod explain;
+pub mod failure;
+mod intercept;
+mod local;
+mod operations;
+mod target;
+mod transport;
+
+pub use failure::{Failure, FailureKind, Result};
+pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, default_state_dir};
+pub use operations::is_mutating;
+pub use target::{Target, TargetChoice, TargetOptions};

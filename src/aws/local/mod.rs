@@ -1,0 +1,9 @@
+//! The local cloud as its users see it: found, started, administered.
+
+mod admin;
+mod cloud;
+mod start;
+
+pub use admin::{Attachment, CloudStatus, LocalAdmin};
+pub use cloud::LocalCloud;
+pub use start::default_state_dir;

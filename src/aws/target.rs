@@ -1,0 +1,452 @@
+//! A target: the local cloud, or an AWS account and region, with the clients that reach it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+use aws_types::app_name::AppName;
+
+use crate::audit::Audit;
+use crate::budget::Budgets;
+use crate::endpoint::Endpoint;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::intercept::{Caller, Guard};
+use crate::local::{LocalAdmin, LocalCloud, default_state_dir};
+use crate::transport;
+
+/// Region of the local cloud.
+const LOCAL_REGION: &str = "us-east-1";
+
+/// Which cloud is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TargetChoice {
+    /// The embedded local cloud.
+    #[default]
+    Local,
+    /// AWS, or any endpoint that speaks its protocols.
+    Aws,
+}
+
+/// How a target is chosen and used.
+#[derive(Debug, Clone, Default)]
+pub struct TargetOptions {
+    /// Which cloud.
+    pub choice: TargetChoice,
+    /// Profile of the AWS configuration.
+    pub profile: Option<String>,
+    /// Region; without it the profile's.
+    pub region: Option<String>,
+    /// An AWS-compatible endpoint instead of AWS's own.
+    pub endpoint_url: Option<String>,
+    /// An existing execution role, by name or ARN, instead of roles of the lab's own.
+    pub role: Option<String>,
+    /// Refuse every call that may change something.
+    pub read_only: bool,
+    /// State directory of the local cloud; without it the platform's data directory.
+    pub state_dir: Option<PathBuf>,
+    /// Program to start as local cloud; without it this one.
+    pub program: Option<PathBuf>,
+}
+
+/// A cloud that can be reached, with its clients.
+///
+/// Clients share one connection pool, one configuration and one interceptor.
+#[derive(Debug)]
+pub struct Target {
+    options: TargetOptions,
+    name: String,
+    region: String,
+    config: SdkConfig,
+    guard: SharedInterceptor,
+    endpoint: Option<Arc<Endpoint>>,
+    local: Option<Local>,
+    budgets: Option<Arc<Budgets>>,
+    calls: Arc<AtomicU64>,
+    caller: Arc<OnceLock<Caller>>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
+    apigateway: OnceLock<aws_sdk_apigateway::Client>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+}
+
+/// What a target on the local cloud keeps of it.
+#[derive(Debug)]
+struct Local {
+    state_dir: PathBuf,
+    program: PathBuf,
+    admin: LocalAdmin,
+    keys: LocalKeys,
+}
+
+/// Credentials of the local cloud; a state directory that was made anew has others.
+#[derive(Debug, Clone)]
+struct LocalKeys(Arc<RwLock<Credentials>>);
+
+impl ProvideCredentials for LocalKeys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(
+            self.0
+                .read()
+                .map(|keys| keys.clone())
+                .map_err(|_| CredentialsError::unhandled("the credentials' lock is poisoned")),
+        )
+    }
+}
+
+fn keys_of(cloud: &LocalCloud) -> Credentials {
+    Credentials::new(
+        cloud.access_key_id.clone(),
+        cloud.secret_access_key.clone(),
+        None,
+        None,
+        "labdeck-local",
+    )
+}
+
+macro_rules! clients {
+    ($($(#[$doc:meta])* $name:ident: $sdk:ident;)*) => {
+        impl Target {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> &$sdk::Client {
+                    self.$name.get_or_init(|| {
+                        let config = $sdk::config::Builder::from(&self.config)
+                            .interceptor(self.guard.clone());
+                        $sdk::Client::from_conf(config.build())
+                    })
+                }
+            )*
+        }
+    };
+}
+
+clients! {
+    /// Lambda.
+    lambda: aws_sdk_lambda;
+    /// API Gateway (REST).
+    apigateway: aws_sdk_apigateway;
+    /// `DynamoDB`.
+    dynamodb: aws_sdk_dynamodb;
+    /// `CloudWatch` Logs.
+    logs: aws_sdk_cloudwatchlogs;
+    /// IAM.
+    iam: aws_sdk_iam;
+    /// STS.
+    sts: aws_sdk_sts;
+}
+
+impl Target {
+    /// Reaches the target that `options` choose. The local cloud is started when it does not run;
+    /// AWS is not called.
+    pub async fn connect(options: TargetOptions) -> Result<Arc<Self>> {
+        match options.choice {
+            TargetChoice::Local => Self::connect_local(options).await,
+            TargetChoice::Aws => Self::connect_aws(options).await,
+        }
+        .map(Arc::new)
+    }
+
+    async fn connect_local(options: TargetOptions) -> Result<Self> {
+        if options.endpoint_url.is_some() || options.profile.is_some() {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "choosing the target",
+                "--profile and --endpoint-url are for --target aws",
+            )
+            .next("add --target aws, or leave them out"));
+        }
+        if let Some(region) = options.region.as_deref().filter(|r| *r != LOCAL_REGION) {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "choosing the target",
+                format!("the local cloud has the region {LOCAL_REGION} alone, not {region}"),
+            )
+            .next("leave --region out, or add --target aws"));
+        }
+        let state_dir = match &options.state_dir {
+            Some(dir) => std::path::absolute(dir).map_err(|error| {
+                Failure::new(
+                    FailureKind::Invalid,
+                    "choosing the state directory",
+                    error.to_string(),
+                )
+            })?,
+            None => default_state_dir()?,
+        };
+        let program = match &options.program {
+            Some(program) => program.clone(),
+            None => own_program()?,
+        };
+        let cloud = LocalCloud::ensure(&state_dir, &program).await?;
+        let keys = LocalKeys(Arc::new(RwLock::new(keys_of(&cloud))));
+        let calls = Arc::new(AtomicU64::new(0));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(LOCAL_REGION))
+            .endpoint_url(cloud.endpoint.clone())
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                keys.clone(),
+            ))
+            // The keys are in memory, and may change when the state directory is made anew.
+            .identity_cache(IdentityCache::no_cache())
+            .http_client(transport::shared_client(false, Arc::clone(&calls), None))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts())
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .time_source(aws_smithy_async::time::SharedTimeSource::new(
+                aws_smithy_async::time::SystemTimeSource::new(),
+            ));
+        let config = match AppName::new("labdeck") {
+            Ok(name) => config.app_name(name),
+            Err(_) => config,
+        };
+        let endpoint = Arc::new(Endpoint::new(&cloud.endpoint));
+        let local = Local { state_dir, program, admin: cloud.admin, keys };
+        Ok(Self::assemble(
+            options,
+            "local".to_owned(),
+            LOCAL_REGION.to_owned(),
+            config.build(),
+            Some(endpoint),
+            Some(local),
+            None,
+            calls,
+        ))
+    }
+
+    async fn connect_aws(options: TargetOptions) -> Result<Self> {
+        let endpoint = match &options.endpoint_url {
+            Some(url) => Some(Arc::new(Endpoint::new(checked_url(url)?))),
+            None => None,
+        };
+        let tls = endpoint.as_ref().is_none_or(|e| !e.url().starts_with("http://"));
+        let calls = Arc::new(AtomicU64::new(0));
+        let budgets = endpoint.is_none().then(|| Arc::new(Budgets::default()));
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(transport::shared_client(tls, Arc::clone(&calls), budgets.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts());
+        if let Ok(name) = AppName::new("labdeck") {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &endpoint {
+            loader = loader.endpoint_url(endpoint.url());
+        }
+        let config = loader.load().await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "choosing the target",
+                "no region is given, neither here nor in the AWS configuration",
+            )
+            .next("give --region or AWS_REGION, or set it with `aws configure`"));
+        };
+        let name = options
+            .endpoint_url
+            .clone()
+            .or_else(|| options.profile.clone())
+            .or_else(|| std::env::var("AWS_PROFILE").ok().filter(|p| !p.is_empty()))
+            .unwrap_or_else(|| "aws".to_owned());
+        // An endpoint of the AWS configuration (AWS_ENDPOINT_URL) counts like the option.
+        let endpoint =
+            endpoint.or_else(|| config.endpoint_url().map(|url| Arc::new(Endpoint::new(url))));
+        Ok(Self::assemble(options, name, region, config, endpoint, None, budgets, calls))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private; every part of a target, once")]
+    fn assemble(
+        options: TargetOptions,
+        name: String,
+        region: String,
+        config: SdkConfig,
+        endpoint: Option<Arc<Endpoint>>,
+        local: Option<Local>,
+        budgets: Option<Arc<Budgets>>,
+        calls: Arc<AtomicU64>,
+    ) -> Self {
+        let caller = Arc::new(OnceLock::new());
+        let guard = SharedInterceptor::new(Guard {
+            read_only: options.read_only,
+            endpoint: endpoint.clone(),
+            audit: Arc::new(Audit::in_state_dir()),
+            target: name.clone(),
+            caller: Arc::clone(&caller),
+        });
+        Self {
+            options,
+            name,
+            region,
+            config,
+            guard,
+            endpoint,
+            local,
+            budgets,
+            calls,
+            caller,
+            lambda: OnceLock::new(),
+            apigateway: OnceLock::new(),
+            dynamodb: OnceLock::new(),
+            logs: OnceLock::new(),
+            iam: OnceLock::new(),
+            sts: OnceLock::new(),
+        }
+    }
+
+    /// What people call it: `local`, the profile, or the URL.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whether it is the local cloud.
+    pub fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// The account's id; asked for once.
+    pub async fn account(&self) -> Result<&str> {
+        self.caller().await.map(|caller| caller.account.as_str())
+    }
+
+    /// The caller's ARN; asked for once.
+    pub async fn caller_arn(&self) -> Result<&str> {
+        self.caller().await.map(|caller| caller.arn.as_str())
+    }
+
+    async fn caller(&self) -> Result<&Caller> {
+        if let Some(caller) = self.caller.get() {
+            return Ok(caller);
+        }
+        let what = "asking who the caller is";
+        let answer = self
+            .sts()
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| Failure::from_sdk(what, &error))?;
+        let (Some(account), Some(arn)) = (answer.account, answer.arn) else {
+            return Err(Failure::new(FailureKind::Service, what, "the answer names no account"));
+        };
+        Ok(self.caller.get_or_init(|| Caller { account, arn }))
+    }
+
+    /// What only the local cloud can do; `None` elsewhere.
+    pub fn admin(&self) -> Option<&LocalAdmin> {
+        self.local.as_ref().map(|local| &local.admin)
+    }
+
+    /// The state directory of the local cloud; `None` elsewhere.
+    pub fn state_dir(&self) -> Option<&std::path::Path> {
+        self.local.as_ref().map(|local| local.state_dir.as_path())
+    }
+
+    /// The endpoint where it is not AWS's own: `http://127.0.0.1:PORT` of the local cloud.
+    pub fn endpoint(&self) -> Option<String> {
+        self.endpoint.as_ref().map(|endpoint| endpoint.url())
+    }
+
+    /// Starts the local cloud again when it does not run any more; elsewhere does nothing.
+    ///
+    /// Clients stay usable: they follow the cloud should it get another port.
+    pub async fn reconnect(&self) -> Result<()> {
+        let Some(local) = &self.local else { return Ok(()) };
+        let cloud = LocalCloud::ensure(&local.state_dir, &local.program).await?;
+        if let Ok(mut keys) = local.keys.0.write() {
+            *keys = keys_of(&cloud);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.set(&cloud.endpoint);
+        }
+        local.admin.follow(&cloud.admin);
+        Ok(())
+    }
+
+    /// The URL of an API's stage, without a trailing slash.
+    pub fn stage_url(&self, api_id: &str, stage: &str) -> String {
+        match &self.endpoint {
+            Some(endpoint) => {
+                format!("{}/restapis/{api_id}/{stage}/_user_request_", endpoint.url())
+            }
+            None => format!("https://{api_id}.execute-api.{}.amazonaws.com/{stage}", self.region),
+        }
+    }
+
+    /// An existing execution role to use, by name or ARN, where one was given.
+    pub fn role(&self) -> Option<&str> {
+        self.options.role.as_deref()
+    }
+
+    /// Whether calls that may change something are refused.
+    pub fn read_only(&self) -> bool {
+        self.options.read_only
+    }
+
+    /// AWS calls made so far, every attempt counted.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// How long a call of `operation` at `service` (the SDK's service id, such as `API Gateway`)
+    /// would have to wait now for its rate budget.
+    pub fn budget_wait(&self, service: &str, operation: &str) -> Duration {
+        self.budgets.as_ref().map_or(Duration::ZERO, |b| b.peek(service, operation, Instant::now()))
+    }
+}
+
+/// Waiting for a rate budget happens outside these, see `transport`.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// The running program's path.
+fn own_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().map_err(|error| {
+        Failure::new(FailureKind::Internal, "finding labdeck's own program", error.to_string())
+    })?;
+    // Linux marks a program that was replaced while it runs; the new one has the plain path.
+    let text = path.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
+fn checked_url(url: &str) -> Result<&str> {
+    let bad = |why: String| {
+        Failure::new(FailureKind::Invalid, format!("choosing the endpoint {url}"), why)
+            .next("give it as in --endpoint-url http://127.0.0.1:4566")
+    };
+    let uri: http::Uri = url.parse().map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        return Err(bad("it must be a http:// or https:// URL with a host".to_owned()));
+    }
+    if !uri.path().trim_end_matches('/').is_empty() || uri.query().is_some() {
+        return Err(bad("it must not have a path or a query".to_owned()));
+    }
+    Ok(url)
+}

@@ -1,0 +1,433 @@
+//! The command line: every command, its arguments, and the global flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use labdeck_aws::{TargetChoice, TargetOptions};
+
+/// A console for small serverless APIs on AWS, with an embedded local cloud.
+///
+/// Without a command the console opens. Everything it does is also a command here.
+#[derive(Debug, Parser)]
+#[command(name = "labdeck", version, max_term_width = 100, subcommand_required = false)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// Flags of the console.
+    #[command(flatten)]
+    pub console: ConsoleArgs,
+    /// What to do; without it the console opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of the console.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Console")]
+pub struct ConsoleArgs {
+    /// A keymap over the built-in one, instead of the one in the configuration directory.
+    #[arg(long, value_name = "FILE")]
+    pub keymap: Option<PathBuf>,
+    /// Colours: auto, dark, light or no-color.
+    #[arg(long, value_name = "THEME", default_value = "auto",
+        value_parser = ["auto", "dark", "light", "no-color"])]
+    pub theme: String,
+    /// The lab to begin with.
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<String>,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Where labs run.
+    #[arg(long, global = true, value_enum, default_value_t = Choice::Local, env = "LABDECK_TARGET")]
+    pub target: Choice,
+    /// Profile of the AWS configuration.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// AWS region.
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Any AWS-compatible endpoint instead of AWS's own; with `--target aws`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// An existing execution role for the functions, by name or ARN.
+    #[arg(long, global = true, value_name = "NAME|ARN")]
+    pub role: Option<String>,
+    /// Refuse every call that may change something.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// State directory of the local cloud.
+    #[arg(long, global = true, value_name = "DIR", env = "LABDECK_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Folder of the labs.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "handlers",
+        env = "LABDECK_LABS"
+    )]
+    pub labs: PathBuf,
+    /// Print JSON: one object per line on stdout, errors as one object on stderr.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Don't ask before deleting.
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+}
+
+impl Global {
+    /// How the target is chosen.
+    pub fn target_options(&self) -> TargetOptions {
+        TargetOptions {
+            choice: match self.target {
+                Choice::Local => TargetChoice::Local,
+                Choice::Aws => TargetChoice::Aws,
+            },
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            role: self.role.clone(),
+            read_only: self.read_only,
+            state_dir: self.state_dir.clone(),
+            program: None,
+        }
+    }
+}
+
+/// Where labs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    /// The embedded local cloud.
+    Local,
+    /// AWS, or any endpoint that speaks its protocols.
+    Aws,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the local cloud in the foreground, or ask about the one that runs.
+    Cloud(CloudArgs),
+    /// The labs, and what of each is deployed.
+    Labs,
+    /// What a deploy would do, and why. Exit status 0: nothing, 2: changes.
+    Plan(LabArg),
+    /// Build, plan and apply.
+    Deploy(LabsArg),
+    /// Tear down in the right order; then list what is left.
+    Destroy(LabsArg),
+    /// Send a saved request, once or many times; without a name, list them.
+    Request(RequestArgs),
+    /// Publish versions and move the traffic of `prod`.
+    Release(ReleaseArgs),
+    /// Take `prod` back; short for `release LAB rollback`.
+    Rollback(LabArg),
+    /// The stages of every API: deployment, variables, URL.
+    Stages(LabArg),
+    /// Real failures: list them, switch one on or off.
+    Chaos(ChaosArgs),
+    /// The lab's log, live with `--follow`.
+    Logs(LogsArgs),
+    /// Requests, errors and latency of every function, by version.
+    Metrics(MetricsArgs),
+    /// The lab's own checks. Exit status 1 when one does not hold.
+    Check(CheckArgs),
+    /// The lab's steps: the lesson, the action, the check.
+    Walk(WalkArgs),
+    /// Toolchain, credentials, clock, terminal, disk.
+    Doctor,
+    /// Completions for a shell, on stdout.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, on stdout.
+    Man,
+}
+
+/// A lab.
+#[derive(Debug, Args)]
+pub struct LabArg {
+    /// The lab: the name of its folder.
+    pub lab: String,
+}
+
+/// One lab, several, or all.
+#[derive(Debug, Args)]
+pub struct LabsArg {
+    /// The labs: names of their folders.
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "LAB")]
+    pub names: Vec<String>,
+    /// Every lab.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of `cloud`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CloudArgs {
+    /// What to ask or tell the cloud that runs.
+    #[command(subcommand)]
+    pub command: Option<CloudCommand>,
+    /// Port to listen on; without it the last one, or a free one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Take any credentials, and none: for foreign test suites.
+    #[arg(long)]
+    pub any_credentials: bool,
+    /// Detached, for others; ends by itself when idle.
+    #[arg(long, hide = true)]
+    pub background: bool,
+}
+
+/// What to ask or tell the cloud that runs.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum CloudCommand {
+    /// What runs, and where.
+    Status,
+    /// End it. Its state stays.
+    Stop,
+    /// Shell exports for other AWS clients: `eval "$(labdeck cloud env)"`.
+    Env,
+}
+
+/// Arguments of `request`.
+#[derive(Debug, Args)]
+pub struct RequestArgs {
+    /// The lab.
+    pub lab: String,
+    /// The saved request; without it they are listed.
+    pub name: Option<String>,
+    /// The stage; without it the lab's last one, usually `prod`.
+    #[arg(long, short)]
+    pub stage: Option<String>,
+    /// A variable of the request.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub variables: Vec<(String, String)>,
+    /// How often.
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub count: u64,
+    /// How many at once.
+    #[arg(short = 'c', long = "concurrency", value_name = "C", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: u16,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// Arguments of `release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The lab.
+    pub lab: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ReleaseCommand,
+}
+
+/// What to do with a release.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReleaseCommand {
+    /// Freeze code and configuration of every function as its next version.
+    Publish {
+        /// What is new, for the version's description (at most 256 characters).
+        #[arg(long, short, value_parser = description)]
+        description: Option<String>,
+    },
+    /// Send this share of the traffic to the newest version: 0 ends it, 100 promotes.
+    Shift {
+        /// 0 to 100, in steps of 0.01.
+        #[arg(value_parser = percentage)]
+        percent: f64,
+    },
+    /// Give all of the traffic to the canary, or to the newest version.
+    Promote,
+    /// Take the traffic back: from the canary, or to the version before.
+    Rollback,
+    /// Put everything back as it was before the last move, weights included.
+    Undo,
+    /// Versions, aliases, and where rollback would go.
+    Status,
+}
+
+fn description(text: &str) -> Result<String, String> {
+    let length = text.encode_utf16().count();
+    if length > 256 {
+        return Err(format!("a description has at most 256 characters, this one has {length}"));
+    }
+    Ok(text.to_owned())
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    let percent: f64 = text
+        .trim_end_matches('%')
+        .parse()
+        .map_err(|_| "expected a number from 0 to 100".to_owned())?;
+    if (0.0..=100.0).contains(&percent) {
+        Ok(percent)
+    } else {
+        Err("expected a number from 0 to 100".to_owned())
+    }
+}
+
+/// Arguments of `chaos`.
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// The lab.
+    pub lab: String,
+    /// On or off; without it the switches are listed.
+    #[arg(requires = "name")]
+    pub state: Option<Switch>,
+    /// The switch.
+    pub name: Option<String>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Break it.
+    On,
+    /// Heal it.
+    Off,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The lab.
+    pub lab: String,
+    /// Go on with what comes.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How far back: `90s`, `5m`, `2h`, `1d`.
+    #[arg(long, value_name = "AGE", default_value = "5m", value_parser = age)]
+    pub since: std::time::Duration,
+    /// What to show: words, "phrases", -not, level:error, version:3, function:name, /regex/.
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+}
+
+/// Arguments of `metrics`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// The lab.
+    pub lab: String,
+    /// How far back: `90s`, `15m`, `2h`, `1d`.
+    #[arg(long, value_name = "AGE", default_value = "15m", value_parser = age)]
+    pub since: std::time::Duration,
+}
+
+/// An age such as `5m`; a number alone is seconds.
+pub fn age(text: &str) -> Result<std::time::Duration, String> {
+    const LONGEST: u64 = 365 * 24 * 3600;
+    let bad = || "expected an age such as 90s, 5m, 2h or 1d".to_owned();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(bad()),
+    };
+    match number.checked_mul(unit) {
+        Some(seconds) if (1..=LONGEST).contains(&seconds) => {
+            Ok(std::time::Duration::from_secs(seconds))
+        }
+        _ => Err("expected an age from 1s to 365d".to_owned()),
+    }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The lab.
+    pub lab: String,
+    /// One check; without it all.
+    pub name: Option<String>,
+}
+
+/// Arguments of `walk`.
+#[derive(Debug, Args)]
+pub struct WalkArgs {
+    /// The lab.
+    pub lab: String,
+    /// The step to run, by name or number; without it the steps are listed.
+    pub step: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let cli = parse("labdeck release greet shift 12.5% --json --state-dir /tmp/x").unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.state_dir, Some(PathBuf::from("/tmp/x")));
+        let Some(Command::Release(release)) = cli.command else { panic!("not a release") };
+        let ReleaseCommand::Shift { percent } = release.command else { panic!("not a shift") };
+        assert!((percent - 12.5).abs() < f64::EPSILON);
+        assert!(parse("labdeck").unwrap().command.is_none());
+        assert!(parse("labdeck cloud stop --state-dir /tmp/x").is_ok());
+        let cli = parse("labdeck deploy greet shop --labs elsewhere").unwrap();
+        assert_eq!(cli.global.labs, PathBuf::from("elsewhere"));
+        let Some(Command::Deploy(deploy)) = cli.command else { panic!("not a deploy") };
+        assert_eq!(deploy.names, ["greet", "shop"]);
+        assert!(parse("labdeck destroy --all --yes").is_ok());
+        assert!(parse("labdeck cloud --port 5000 --any-credentials").is_ok());
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        for line in [
+            "labdeck release greet shift 101",
+            "labdeck release greet shift NaN",
+            "labdeck request greet hello -n 0",
+            "labdeck request greet hello -n 1000001",
+            "labdeck request greet hello -c 1025",
+            "labdeck request greet hello --var user",
+            "labdeck deploy",
+            "labdeck deploy greet --all",
+            "labdeck chaos greet on",
+            "labdeck chaos greet maybe deny-table",
+            "labdeck logs greet --since soon",
+            "labdeck cloud --port 0",
+            "labdeck --target moon labs",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn ages_have_units() {
+        assert_eq!(age("90").unwrap().as_secs(), 90);
+        assert_eq!(age("2h").unwrap().as_secs(), 7200);
+        assert!(age("0s").is_err() && age("5w").is_err() && age("99999999d").is_err());
+        assert!(age("").is_err() && age("é").is_err());
+    }
+}

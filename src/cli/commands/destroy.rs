@@ -1,0 +1,94 @@
+//! `destroy`: tears labs down after asking, then says what is left.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
+use labdeck_ops::deploy::plan::Summary;
+use labdeck_ops::{Engine, deploy};
+
+use crate::args::LabsArg;
+use crate::commands::plan;
+use crate::context::Context;
+use crate::output::exit;
+use crate::progress::Display;
+
+/// Destroys the labs. Exit status 1 when something of one is left.
+pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
+    let labs = super::deploy::labs(context, args)?;
+    let blueprints = labs.iter().map(|lab| context.blueprint(lab)).collect::<Result<Vec<_>>>()?;
+    // Refused before anything is started or asked.
+    if !context.global.yes && !can_ask() {
+        let what = format!("destroying {}", labs.join(", "));
+        let why = "it is not confirmed, and there is no terminal to ask on";
+        return Err(Failure::new(FailureKind::Refused, what, why).next("confirm it with --yes"));
+    }
+    let engine = context.engine().await?;
+    let mut left = false;
+    for blueprint in &blueprints {
+        if !context.global.yes {
+            confirm(&engine, blueprint, context).await?;
+        }
+        let display = Display::new(context.output);
+        let reporter = display.reporter();
+        let summary =
+            deploy::destroy(&engine, blueprint, &reporter, context.cancel.clone()).await?;
+        drop(display);
+        left |= !summary.left.is_empty();
+        context.output.result(&summary, || text(&summary));
+    }
+    Ok(if left { exit::FAILED } else { exit::DONE })
+}
+
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Shows what will be removed and wants the lab's name typed.
+async fn confirm(engine: &Engine, blueprint: &Blueprint, context: &Context<'_>) -> Result<()> {
+    let lab = &blueprint.name;
+    let plan = deploy::plan_destroy(engine, blueprint).await?;
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let mut stderr = io::stderr();
+    for line in plan::text(&plan) {
+        let _ = writeln!(stderr, "{line}");
+    }
+    let _ = write!(
+        stderr,
+        "on {} ({}). Type the lab's name to destroy it: ",
+        engine.target.name(),
+        engine.target.region()
+    );
+    let _ = stderr.flush();
+    // A blocked read can't be cancelled; it is left behind when Ctrl-C comes first.
+    let typed = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let typed = tokio::select! {
+        typed = typed => typed.ok().and_then(io::Result::ok).unwrap_or_default(),
+        () = context.cancel.cancelled() => String::new(),
+    };
+    if typed.trim() == lab {
+        return Ok(());
+    }
+    let what = format!("destroying {lab}");
+    Err(Failure::new(FailureKind::Refused, what, "it was not confirmed")
+        .next("type the lab's name, or give --yes"))
+}
+
+fn text(summary: &Summary) -> Vec<String> {
+    let mut text = vec![format!(
+        "{}: {} removed, {} calls, {:.1} s",
+        summary.lab, summary.changed, summary.calls, summary.seconds
+    )];
+    if summary.left.is_empty() {
+        text.push("nothing is left".to_owned());
+    }
+    for left in &summary.left {
+        text.push(format!("  left: {} {}: {}", left.resource, left.name, left.reason));
+    }
+    text
+}

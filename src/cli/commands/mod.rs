@@ -1,0 +1,59 @@
+//! One file per command.
+
+mod chaos;
+mod check;
+mod cloud;
+mod completions;
+mod deploy;
+mod destroy;
+mod doctor;
+mod labs;
+mod logs;
+mod metrics;
+mod plan;
+mod release;
+mod request;
+mod show;
+mod stages;
+mod walk;
+
+use labdeck_aws::Result;
+
+use crate::args::{Command, ReleaseCommand};
+use crate::context::Context;
+
+/// Whether a command watches for Ctrl-C itself and ends at a safe point of its own.
+pub fn ends_itself(command: &Command) -> bool {
+    match command {
+        Command::Deploy(_)
+        | Command::Destroy(_)
+        | Command::Plan(_)
+        | Command::Walk(_)
+        | Command::Logs(_) => true,
+        Command::Request(request) => request.count > 1,
+        _ => false,
+    }
+}
+
+/// Runs a command; answers the exit status.
+pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
+    match command {
+        Command::Cloud(args) => cloud::run(context, &args).await,
+        Command::Labs => labs::run(context).await,
+        Command::Plan(args) => plan::run(context, &args.lab).await,
+        Command::Deploy(args) => deploy::run(context, &args).await,
+        Command::Destroy(args) => destroy::run(context, &args).await,
+        Command::Request(args) => request::run(context, &args).await,
+        Command::Release(args) => release::run(context, &args.lab, args.command).await,
+        Command::Rollback(args) => release::run(context, &args.lab, ReleaseCommand::Rollback).await,
+        Command::Stages(args) => stages::run(context, &args.lab).await,
+        Command::Chaos(args) => chaos::run(context, &args).await,
+        Command::Logs(args) => logs::run(context, &args).await,
+        Command::Metrics(args) => metrics::run(context, &args).await,
+        Command::Check(args) => check::run(context, &args).await,
+        Command::Walk(args) => walk::run(context, &args).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Completions { shell } => Ok(completions::completions(context, shell)),
+        Command::Man => completions::man(context),
+    }
+}

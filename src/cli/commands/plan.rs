@@ -1,0 +1,42 @@
+//! `plan`: what a deploy would do, and why.
+
+use labdeck_aws::Result;
+use labdeck_ops::deploy;
+use labdeck_ops::deploy::plan::Plan;
+
+use crate::context::Context;
+use crate::output::{columns, exit};
+use crate::progress::{Display, verb};
+
+/// Shows the plan: exit status 0 when there is nothing to do, 2 when there is.
+pub async fn run(context: &Context<'_>, lab: &str) -> Result<u8> {
+    let (engine, blueprint) = context.lab(lab).await?;
+    let display = Display::new(context.output);
+    let plan =
+        deploy::plan(&engine, &blueprint, &display.reporter(), context.cancel.clone()).await?;
+    drop(display);
+    context.output.result(&plan, || text(&plan));
+    Ok(if plan.is_empty() { exit::DONE } else { exit::PENDING })
+}
+
+/// A plan as lines.
+pub fn text(plan: &Plan) -> Vec<String> {
+    if plan.is_empty() {
+        return vec![format!("{}: nothing to do", plan.lab)];
+    }
+    let rows: Vec<Vec<String>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            vec![
+                verb(step.verb).to_owned(),
+                step.resource.clone(),
+                step.name.clone(),
+                step.reason.clone(),
+            ]
+        })
+        .collect();
+    let mut text = columns(&rows);
+    text.push(format!("{}: {} steps", plan.lab, plan.steps.len()));
+    text
+}

@@ -1,0 +1,90 @@
+//! `release` and `rollback`: versions, and which of them `prod` serves.
+
+use labdeck_aws::{FailureKind, Result};
+use labdeck_ops::release;
+use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::release::pointer::version_name;
+use labdeck_ops::status::{self, FunctionStatus, LabStatus};
+use labdeck_telemetry::clean;
+
+use super::show;
+use crate::args::ReleaseCommand;
+use crate::context::Context;
+use crate::output::{exit, status_of};
+
+/// Does it. When only a part succeeded, the outcome says which, and the exit status is not 0.
+pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> Result<u8> {
+    let (engine, blueprint) = context.lab(lab).await?;
+    let outcome = match command {
+        ReleaseCommand::Publish { description } => {
+            release::publish(&engine, &blueprint, description.as_deref()).await?
+        }
+        ReleaseCommand::Shift { percent } => release::shift(&engine, &blueprint, percent).await?,
+        ReleaseCommand::Promote => release::promote(&engine, &blueprint).await?,
+        ReleaseCommand::Rollback => release::rollback(&engine, &blueprint).await?,
+        ReleaseCommand::Undo => release::undo(&engine, &blueprint).await?,
+        ReleaseCommand::Status => {
+            let live = status::read(&engine, &blueprint).await?;
+            context.output.result(&live, || text(&live));
+            return Ok(exit::DONE);
+        }
+    };
+    context.output.result(&outcome, || show::release(&outcome));
+    Ok(status_of_outcome(&outcome))
+}
+
+/// 0 when all was done, 3 when a part met somebody else's change, 1 when a part failed otherwise.
+fn status_of_outcome(outcome: &ReleaseOutcome) -> u8 {
+    let failures = outcome.moves.iter().filter_map(|part| part.failure.as_ref());
+    let all: Vec<_> = failures.chain(&outcome.problems).collect();
+    match all.iter().find(|failure| failure.kind == FailureKind::Conflict).or(all.first()) {
+        Some(failure) => status_of(failure),
+        None => exit::DONE,
+    }
+}
+
+fn text(live: &LabStatus) -> Vec<String> {
+    let mut text = Vec::new();
+    for function in &live.functions {
+        text.extend(function_text(function));
+    }
+    for api in &live.apis {
+        for stage in &api.stages {
+            text.push(format!("{} {}: deployment {}", api.name, stage.name, stage.deployment_id));
+        }
+    }
+    for switch in &live.chaos {
+        text.push(format!("chaos {}: {}", switch.name, show::until(switch)));
+    }
+    if text.is_empty() {
+        text.push(format!("{} is not deployed", live.lab));
+    }
+    text
+}
+
+fn function_text(function: &FunctionStatus) -> Vec<String> {
+    if !function.exists {
+        return vec![format!("{} does not exist", function.name)];
+    }
+    let versions: Vec<String> =
+        function.versions.iter().map(|version| version_name(&version.version)).collect();
+    let versions = if versions.is_empty() { "none".to_owned() } else { versions.join(" ") };
+    let mut text = vec![format!("{}  {}, published: {versions}", function.name, function.state)];
+    for alias in &function.aliases {
+        let mut parts = vec![format!("    {}  {}", alias.name, alias.split())];
+        if let Some(target) = &alias.rollback {
+            let guess = if target.guess { " (a guess)" } else { "" };
+            parts.push(format!("rollback → {}{guess}", version_name(&target.version)));
+        }
+        if alias.can_undo
+            && let Some(pointer) = &alias.pointer
+        {
+            parts.push(format!("undo {} → {}", pointer.operation, pointer.was));
+        }
+        if !alias.description.is_empty() {
+            parts.push(format!("“{}”", clean(&alias.description)));
+        }
+        text.push(parts.join("  "));
+    }
+    text
+}

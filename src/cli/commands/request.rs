@@ -1,0 +1,75 @@
+//! `request`: sends a saved request, once or many times; without a name lists them.
+
+use std::collections::BTreeMap;
+
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
+use labdeck_ops::request;
+
+use super::show;
+use crate::args::RequestArgs;
+use crate::context::Context;
+use crate::output::{columns, exit};
+use crate::progress::Display;
+
+/// Sends. An answer with an error status is an answer: the exit status is 1 only when requests got
+/// no answer.
+pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
+    let Some(name) = &args.name else { return list(context, &args.lab) };
+    let blueprint = context.blueprint(&args.lab)?;
+    let Some(saved) = blueprint.requests.iter().find(|request| &request.name == name) else {
+        let known: Vec<&str> = blueprint.requests.iter().map(|r| r.name.as_str()).collect();
+        let what = format!("sending request {name}");
+        let why = format!("lab {} has no such request", blueprint.name);
+        return Err(Failure::new(FailureKind::NotFound, what, why)
+            .next(format!("its requests: {}", known.join(", "))));
+    };
+    let stage = args.stage.clone().map_or_else(|| default_stage(&blueprint), Ok)?;
+    let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
+    let engine = context.engine().await?;
+    let outgoing = request::prepare(&engine, &blueprint, saved, &stage, &variables).await?;
+    if args.count == 1 {
+        let exchange = request::send(&engine, outgoing).await?;
+        context.output.result(&exchange, || show::exchange(&exchange));
+        return Ok(exit::DONE);
+    }
+    let display = Display::new(context.output);
+    let (reporter, cancel) = (display.reporter(), context.cancel.clone());
+    let at_once = usize::from(args.concurrency);
+    let summary =
+        request::burst(&engine, name, outgoing, args.count, at_once, &reporter, cancel).await?;
+    drop(display);
+    context.output.result(&summary, || show::bursts(std::slice::from_ref(&summary)));
+    let complete = summary.failed == 0 && summary.stopped.is_none();
+    Ok(if complete { exit::DONE } else { exit::FAILED })
+}
+
+/// The last stage that the lab declares: after `dev` comes `prod`.
+fn default_stage(blueprint: &Blueprint) -> Result<String> {
+    blueprint.stages.last().map(|stage| stage.name.clone()).ok_or_else(|| {
+        let what = format!("choosing a stage of lab {}", blueprint.name);
+        Failure::new(FailureKind::Invalid, what, "the lab has no stages")
+    })
+}
+
+fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
+    let blueprint = context.blueprint(lab)?;
+    context.output.result(&serde_json::json!({ "requests": blueprint.requests }), || {
+        let row = |saved: &labdeck_lab::blueprint::SavedRequest| {
+            let variables: Vec<&str> = request::variables_of(saved).into_iter().collect();
+            let uses = if variables.is_empty() {
+                String::new()
+            } else {
+                format!(" (--var {}=…)", variables.join("=… --var "))
+            };
+            vec![
+                saved.name.clone(),
+                saved.api.clone(),
+                format!("{} {}", saved.method, saved.path),
+                format!("{}{uses}", saved.description),
+            ]
+        };
+        columns(&blueprint.requests.iter().map(row).collect::<Vec<_>>())
+    });
+    Ok(exit::DONE)
+}

@@ -1,0 +1,114 @@
+//! Text of what several commands show: exchanges, bursts, release outcomes, checks.
+
+use labdeck_ops::checks::CheckResult;
+use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::request::exchange::{BurstSummary, Exchange};
+use labdeck_ops::status::ChaosStatus;
+use time::OffsetDateTime;
+
+use crate::output::columns;
+
+/// An exchange: status, timings, headers, body.
+pub fn exchange(exchange: &Exchange) -> Vec<String> {
+    let timings = exchange.timings;
+    let mut text = vec![
+        format!("{} {}", exchange.request.method, exchange.request.url),
+        format!(
+            "{}  {:.1} ms (connect {:.1}, first byte {:.1})  {} bytes",
+            exchange.status,
+            timings.total_ms,
+            timings.connect_ms,
+            timings.first_byte_ms,
+            exchange.body_bytes
+        ),
+    ];
+    text.extend(exchange.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    text.push(String::new());
+    // A body that is not JSON stays as it is.
+    let pretty = serde_json::from_str::<serde_json::Value>(&exchange.body)
+        .and_then(|value| serde_json::to_string_pretty(&value));
+    text.push(pretty.unwrap_or_else(|_| exchange.body.clone()));
+    if let Some(explanation) = &exchange.explanation {
+        text.push(String::new());
+        text.push(explanation.clone());
+    }
+    text
+}
+
+/// Bursts side by side, one row each.
+pub fn bursts(bursts: &[BurstSummary]) -> Vec<String> {
+    let head = [
+        "request", "answered", "failed", "per s", "p50", "p90", "p95", "p99", "max ms", "statuses",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for burst in bursts {
+        let statuses: Vec<String> =
+            burst.statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
+        rows.push(vec![
+            burst.request.clone(),
+            burst.answered.to_string(),
+            burst.failed.to_string(),
+            format!("{:.0}", burst.per_second),
+            format!("{:.2}", burst.p50_ms),
+            format!("{:.2}", burst.p90_ms),
+            format!("{:.2}", burst.p95_ms),
+            format!("{:.2}", burst.p99_ms),
+            format!("{:.2}", burst.max_ms),
+            statuses.join(", "),
+        ]);
+    }
+    let mut text = columns(&rows);
+    for burst in bursts {
+        text.extend(burst.errors.iter().map(|(why, n)| format!("{}: {n} × {why}", burst.request)));
+        if let Some(stopped) = &burst.stopped {
+            text.push(format!("{}: ended early: {stopped}", burst.request));
+        }
+    }
+    text
+}
+
+/// What a release operation did.
+pub fn release(outcome: &ReleaseOutcome) -> Vec<String> {
+    let mut rows = Vec::new();
+    for part in &outcome.moves {
+        let change = match (&part.failure, part.from == part.to) {
+            (Some(_), _) => format!("{} stays: failed", part.from),
+            (None, true) => format!("{} stays", part.from),
+            (None, false) => format!("{} → {}", part.from, part.to),
+        };
+        let why = part.failure.as_ref().map(ToString::to_string).or_else(|| part.note.clone());
+        rows.push(vec![part.function.clone(), change, why.unwrap_or_default()]);
+    }
+    let mut text = columns(&rows);
+    for (api, stage, from, to) in &outcome.deployments {
+        text.push(format!("{api} {stage}: deployment {from} → {to}"));
+    }
+    text.extend(outcome.problems.iter().map(|problem| format!("problem: {problem}")));
+    text.push(format!("{}: {} in {:.0} ms", outcome.lab, outcome.operation, outcome.millis));
+    text
+}
+
+/// Checks as a list with the reason for each.
+pub fn checks(results: &[CheckResult]) -> Vec<String> {
+    let mut text = Vec::new();
+    for check in results {
+        text.push(format!(
+            "{} {}  {}",
+            if check.holds { "✓" } else { "✗" },
+            check.name,
+            check.title
+        ));
+        text.push(format!("    {}", check.reason));
+    }
+    text
+}
+
+/// A chaos switch that is on: when it ends.
+pub fn until(switch: &ChaosStatus) -> String {
+    match switch.until_ms.and_then(|ms| OffsetDateTime::from_unix_timestamp(ms / 1000).ok()) {
+        Some(end) => {
+            format!("on, ends by itself at {:02}:{:02} UTC", end.hour(), end.minute())
+        }
+        None => "on".to_owned(),
+    }
+}

@@ -1,0 +1,118 @@
+//! What every command needs: the flags, the output, the engine when it is asked for.
+
+use std::path::PathBuf;
+
+use labdeck_aws::{
+    Failure, FailureKind, LocalCloud, Result, Target, TargetChoice, default_state_dir,
+};
+use labdeck_lab::Blueprint;
+use labdeck_ops::Engine;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Command, Global};
+use crate::output::{Output, exit, status_of};
+use crate::{commands, interrupt, logging};
+
+/// A command that runs.
+pub struct Context<'a> {
+    /// The global flags.
+    pub global: Global,
+    /// Where it writes.
+    pub output: &'a Output,
+    /// Cancelled by the first Ctrl-C.
+    pub cancel: CancellationToken,
+}
+
+/// Runs a command; answers the exit status.
+pub async fn run(global: Global, command: Command, output: &Output) -> u8 {
+    let _log = match state_dir(&global).map(|dir| logging::start(&dir)) {
+        Ok(Ok(guard)) => guard,
+        Ok(Err(why)) => {
+            output.remark(format!("no log is written: {why}"));
+            None
+        }
+        Err(_) => None,
+    };
+    let context = Context { cancel: interrupt::watch(global.json), global, output };
+    let ends_itself = commands::ends_itself(&command);
+    let work = commands::run(&context, command);
+    let result = if ends_itself {
+        work.await
+    } else {
+        tokio::select! {
+            result = work => result,
+            () = context.cancel.cancelled() => Err(interrupted()),
+        }
+    };
+    match result {
+        Ok(status) => status,
+        // Nobody reads any more: not worth a word.
+        Err(_) if output.closed() => exit::DONE,
+        Err(failure) => {
+            output.failure(&failure);
+            status_of(&failure)
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(FailureKind::Cancelled, "running the command", "stopped on request")
+        .next("a call that was on its way may have taken effect; look at the lab's state")
+}
+
+/// The state directory of the local cloud.
+pub fn state_dir(global: &Global) -> Result<PathBuf> {
+    let dir = match &global.state_dir {
+        Some(dir) => dir.clone(),
+        None => default_state_dir()?,
+    };
+    std::path::absolute(&dir).map_err(|error| {
+        let what = format!("using the state directory {}", dir.display());
+        Failure::new(FailureKind::Invalid, what, error.to_string())
+    })
+}
+
+impl Context<'_> {
+    /// The engine on the chosen target. The local cloud is started when it does not run, and stays.
+    pub async fn engine(&self) -> Result<Engine> {
+        let options = self.global.target_options();
+        let local = options.choice == TargetChoice::Local;
+        let state_dir = state_dir(&self.global)?;
+        let ran = local && LocalCloud::find(&state_dir).await?.is_some();
+        let target = Target::connect(options).await?;
+        if local && !ran {
+            if let Some(cloud) = LocalCloud::find(&state_dir).await? {
+                for notice in &cloud.status.notices {
+                    self.output.remark(format!("note: {notice}"));
+                }
+            }
+            let flag = match &self.global.state_dir {
+                Some(dir) => format!(" --state-dir {}", dir.display()),
+                None => String::new(),
+            };
+            self.output.remark(format!(
+                "started the local cloud at {}; it stays, ends by itself after 10 idle minutes, \
+                 and at once with: labdeck cloud stop{flag}",
+                target.endpoint().unwrap_or_default()
+            ));
+        }
+        Ok(Engine::new(target, self.global.labs.clone()))
+    }
+
+    /// The engine and the blueprint of a lab. The files are read first, so that a mistake in a
+    /// name starts nothing.
+    pub async fn lab(&self, name: &str) -> Result<(Engine, Blueprint)> {
+        let blueprint = self.blueprint(name)?;
+        Ok((self.engine().await?, blueprint))
+    }
+
+    /// The blueprint of a lab; needs no target.
+    pub fn blueprint(&self, name: &str) -> Result<Blueprint> {
+        labdeck_ops::engine::blueprint(&self.global.labs, name)
+    }
+
+    /// Every lab's name; needs no target.
+    pub fn lab_names(&self) -> Result<Vec<String>> {
+        labdeck_ops::engine::lab_names(&self.global.labs)
+    }
+}

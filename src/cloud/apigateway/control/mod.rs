@@ -1,0 +1,119 @@
+//! The control plane: which operation a request means, and who does it.
+
+mod absent;
+mod deployments;
+mod export;
+mod gateway_responses;
+mod integrations;
+mod methods;
+mod models;
+mod resources;
+mod responses;
+mod restapis;
+mod settings;
+mod stages;
+mod tags;
+mod validators;
+
+use serde_json::json;
+
+use super::reply::{Outcome, Paging, Reply};
+use super::state::Apis;
+use crate::error::AwsError;
+use crate::wire::ApiRequest;
+
+pub(super) use gateway_responses::check_type;
+pub(super) use integrations::{check as check_integration, connection};
+pub(super) use methods::check_parameters;
+pub(super) use resources::add as add_resource;
+
+/// A control-plane request with what its operations need to know.
+pub(super) struct Call<'a> {
+    pub request: &'a ApiRequest,
+    /// Now, in seconds since the epoch.
+    pub now: i64,
+}
+
+impl Call<'_> {
+    /// The HTTP method.
+    pub fn verb(&self) -> &str {
+        self.request.method.as_str()
+    }
+
+    /// A query parameter.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.request.query_value(name)
+    }
+
+    /// `limit` and `position`.
+    pub fn paging(&self) -> Result<Paging, AwsError> {
+        Paging::read(self.query("limit").as_deref(), self.query("position"))
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> &[u8] {
+        &self.request.body
+    }
+
+    /// The answer to a request that means no operation of this cloud.
+    pub fn absent(&self) -> AwsError {
+        absent::operation(self.verb(), &self.request.segments())
+    }
+}
+
+/// Does what the request asks for.
+pub(super) async fn dispatch(apis: &Apis, call: &Call<'_>) -> Outcome {
+    let segments = call.request.segments();
+    let mut path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if path.last() == Some(&"") {
+        path.pop();
+    }
+    match path.as_slice() {
+        ["restapis"] => restapis::collection(apis, call).await,
+        ["restapis", api] => restapis::one(apis, call, api).await,
+        ["restapis", api, "resources"] => resources::list(apis, call, api),
+        ["restapis", api, "resources", id] => resources::one(apis, call, api, id).await,
+        ["restapis", api, "resources", id, "methods", verb] => {
+            methods::one(apis, call, api, id, verb).await
+        }
+        ["restapis", api, "resources", id, "methods", verb, "responses", code] => {
+            responses::of_method(apis, call, api, (id, verb), code).await
+        }
+        ["restapis", api, "resources", id, "methods", verb, "integration"] => {
+            integrations::one(apis, call, api, (id, verb)).await
+        }
+        ["restapis", api, "resources", id, "methods", verb, "integration", "responses", code] => {
+            responses::of_integration(apis, call, api, (id, verb), code).await
+        }
+        ["restapis", api, "models"] => models::collection(apis, call, api).await,
+        ["restapis", api, "models", name] => models::one(apis, call, api, name).await,
+        ["restapis", api, "requestvalidators"] => validators::collection(apis, call, api).await,
+        ["restapis", api, "requestvalidators", id] => validators::one(apis, call, api, id).await,
+        ["restapis", api, "authorizers"] if call.verb() == "GET" => {
+            restapis::authorizers(apis, call, api)
+        }
+        ["restapis", api, "gatewayresponses"] => gateway_responses::list(apis, call, api),
+        ["restapis", api, "gatewayresponses", kind] => {
+            gateway_responses::one(apis, call, api, kind).await
+        }
+        ["restapis", api, "deployments"] => deployments::collection(apis, call, api).await,
+        ["restapis", api, "deployments", id] => deployments::one(apis, call, api, id).await,
+        ["restapis", api, "stages"] => stages::collection(apis, call, api).await,
+        ["restapis", api, "stages", name] => stages::one(apis, call, api, name).await,
+        ["restapis", api, "stages", name, "exports", format] => {
+            export::get(apis, call, api, name, format)
+        }
+        ["tags", arn @ ..] if !arn.is_empty() => tags::one(apis, call, &arn.join("/")).await,
+        ["account"] if call.verb() == "GET" => account(),
+        _ => Err(call.absent()),
+    }
+}
+
+/// `GetAccount`: the limits of the gateway as a whole.
+fn account() -> Outcome {
+    Reply::ok(&json!({
+        "throttleSettings": { "burstLimit": 5000, "rateLimit": 10000.0 },
+        "features": ["UsagePlans"],
+        "apiKeyVersion": "4",
+    }))
+}

@@ -1,0 +1,186 @@
+//! The way of a request: stage, route, checks, back end, answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+
+use super::backend::{Backends, FunctionCall, Later};
+use super::failure::Failure;
+use super::live::{Live, LiveApi, LiveStage, Serving};
+use super::log::ExecutionLog;
+use super::request::{Context, ExecuteRequest};
+use super::tree::{Backend, Matched};
+use super::{check, event, mock, proxy};
+use crate::core::{ACCOUNT_ID, REGION};
+use crate::error::AwsError;
+use crate::protocol::Protocol;
+use crate::wire::Answer;
+
+/// Answers a request to a stage; `now` in milliseconds since the epoch.
+pub(in super::super) async fn execute(
+    live: &Live,
+    backends: &dyn Backends,
+    request: &ExecuteRequest,
+    now: i64,
+) -> Answer {
+    let context = match Context::new(request, now) {
+        Ok(context) => context,
+        Err(error) => return Protocol::ApiGateway.error(&error, ""),
+    };
+    let api: Option<Arc<LiveApi>> = live.get(&request.api_id);
+    let stage = api.as_ref().and_then(|api| api.named(context.stage));
+    let mut answer = match stage {
+        Some(stage) => serve(stage, backends, &context).await,
+        None => Failure::forbidden().answer(&context, None, &BTreeMap::new(), &BTreeMap::new()),
+    };
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        ("x-amzn-requestid", &context.request_id),
+        ("x-amz-apigw-id", &context.extended_request_id),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    answer
+}
+
+async fn serve(stage: &LiveStage, backends: &dyn Backends, context: &Context<'_>) -> Answer {
+    let serving = stage.serve(dice(context));
+    let matched = match route(serving, context) {
+        Ok(matched) => matched,
+        Err(failure) => return refuse(&failure, serving, context, None),
+    };
+    let verb = context.request.method.as_str();
+    let rules = stage.rules(&matched.route.path, &matched.method.verb);
+    let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
+    log.info(context, || format!("Starting execution for request: {}", context.request_id));
+    log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
+    let outcome = match check::request(context, &matched, rules) {
+        Ok(()) => integrate(backends, serving, context, &matched, &mut log).await,
+        Err(failure) => Err(failure),
+    };
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let reason = failure.reason.as_deref().unwrap_or(&failure.message);
+            log.error(context, reason);
+            tracing::debug!(api = context.request.api_id, stage = context.stage, reason);
+            refuse(&failure, serving, context, Some(&matched))
+        }
+    };
+    log.info(context, || format!("Method completed with status: {}", answer.status().as_u16()));
+    log.write(context, backends).await;
+    answer
+}
+
+fn refuse(
+    failure: &Failure,
+    serving: &Serving,
+    context: &Context<'_>,
+    matched: Option<&Matched<'_>>,
+) -> Answer {
+    failure.answer(context, matched, &serving.tree.responses, &serving.variables)
+}
+
+fn route<'a>(serving: &'a Serving, context: &Context<'a>) -> Result<Matched<'a>, Failure> {
+    if serving.tree.disabled {
+        return Err(Failure::forbidden());
+    }
+    if serving.tree.has_policy {
+        return Err(Failure::absent("resource policies of API Gateway APIs"));
+    }
+    let verb = context.request.method.as_str();
+    serving.tree.find(verb, context.encoded_path()).ok_or_else(Failure::no_route)
+}
+
+/// A number in 0..100 from the request's random id.
+fn dice(context: &Context<'_>) -> f64 {
+    let digits = context.request_id.get(..8).unwrap_or_default();
+    let number = u32::from_str_radix(digits, 16).unwrap_or(0);
+    f64::from(number) / (f64::from(u32::MAX) + 1.0) * 100.0
+}
+
+async fn integrate(
+    backends: &dyn Backends,
+    serving: &Serving,
+    context: &Context<'_>,
+    matched: &Matched<'_>,
+    log: &mut ExecutionLog,
+) -> Result<Answer, Failure> {
+    match &matched.method.backend {
+        Backend::Mock(backend) => mock::answer(context, backend),
+        Backend::Misconfigured(reason) => Err(Failure::misconfigured(reason.as_str())),
+        Backend::Absent(kind) => Err(match kind.as_str() {
+            "AWS" => Failure::no_templates("an AWS integration"),
+            other => Failure::misconfigured(format!(
+                "the local cloud does not have integrations of type {other}"
+            )),
+        }),
+        Backend::Lambda { function, timeout_ms } => {
+            let function = function.resolve(&serving.variables).map_err(|name| {
+                Failure::misconfigured(format!("the stage has no variable {name}"))
+            })?;
+            let payload = Bytes::from(event::build(context, matched, serving));
+            if payload.len() > check::LARGEST_EVENT {
+                return Err(Failure::too_large());
+            }
+            log.info(context, || format!("Endpoint request to function: {function}"));
+            let call = FunctionCall {
+                function,
+                payload,
+                source_arn: source_arn(context, matched),
+                trace_id: context.trace_id.clone(),
+            };
+            let answered = within(*timeout_ms, backends.call(call))
+                .await?
+                .map_err(|error| refused_call(&error))?;
+            if answered.failed {
+                return Err(Failure::bad_gateway(
+                    "Lambda execution failed with status 200 due to customer function error",
+                ));
+            }
+            let accept = context.header("accept");
+            let types = &serving.tree.binary_media_types;
+            let mut answer = proxy::answer(&answered.payload, accept, types)?;
+            if let Ok(trace) = HeaderValue::from_str(&context.trace_id) {
+                answer.headers_mut().insert("x-amzn-trace-id", trace);
+            }
+            Ok(answer)
+        }
+    }
+}
+
+/// Waits for a call as long as the integration allows. The function of a call that takes longer
+/// goes on: only nobody waits for its answer.
+async fn within<T: Send + 'static>(millis: u64, mut call: Later<'static, T>) -> Result<T, Failure> {
+    if let Ok(answer) = tokio::time::timeout(Duration::from_millis(millis), &mut call).await {
+        return Ok(answer);
+    }
+    tokio::spawn(call);
+    Err(Failure::timeout(millis))
+}
+
+/// The method as Lambda permissions name it, with the resource's path as it was declared.
+fn source_arn(context: &Context<'_>, matched: &Matched<'_>) -> String {
+    format!(
+        "arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{}/{}/{}{}",
+        context.request.api_id, context.stage, context.request.method, matched.route.path
+    )
+}
+
+/// What a call that Lambda did not take means for the client.
+fn refused_call(error: &AwsError) -> Failure {
+    match error.status.as_u16() {
+        // A missing function looks to API Gateway like one that it may not call.
+        403 | 404 => Failure::not_permitted(),
+        413 => Failure::too_large(),
+        429 => Failure::bad_gateway(format!("Lambda invocation failed with status: 429. {error}")),
+        status => {
+            Failure::internal(format!("Lambda invocation failed with status: {status}. {error}"))
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The data plane: a request to a stage, from its route to its answer.
+
+pub(super) mod backend;
+mod check;
+mod event;
+mod execute;
+mod failure;
+mod lambda;
+pub(super) mod live;
+mod log;
+mod mock;
+mod proxy;
+mod request;
+mod substitute;
+mod throttle;
+mod tree;
+
+pub(super) use execute::execute;
+pub use request::ExecuteRequest;
+
+#[cfg(test)]
+pub(super) use event::request_time as event_time;

@@ -1,0 +1,279 @@
+//! A deployment compiled for routing: literals before variables, variables before greedy ones.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use regex::Regex;
+
+use super::super::model::{
+    Definition, GatewayResponse, Integration, IntegrationResponse, Method, Resource,
+};
+use super::lambda::Function;
+use super::request::decode;
+
+/// A compiled deployment.
+#[derive(Debug)]
+pub(in super::super) struct Tree {
+    root: Node,
+    /// Every method as path and verb.
+    pub methods: Vec<(String, String)>,
+    /// Bodies of these types travel as base64.
+    pub binary_media_types: Vec<String>,
+    /// Customised gateway responses by type.
+    pub responses: BTreeMap<String, GatewayResponse>,
+    /// Whether the API has a resource policy, which the local cloud does not evaluate.
+    pub has_policy: bool,
+    /// Whether the API answers only under names of its own.
+    pub disabled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<String, Node>,
+    variable: Option<Box<Node>>,
+    greedy: Option<Arc<Route>>,
+    route: Option<Arc<Route>>,
+}
+
+/// A resource that has methods.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub resource_id: String,
+    /// The resource's path, such as `/pets/{id}`.
+    pub path: String,
+    /// The names of the path's variables, in order.
+    names: Vec<String>,
+    methods: HashMap<String, CompiledMethod>,
+}
+
+/// A method with what a request needs of it.
+#[derive(Debug)]
+pub(super) struct CompiledMethod {
+    /// The verb as it was declared: maybe `ANY`.
+    pub verb: String,
+    pub authorization: String,
+    pub api_key_required: bool,
+    /// Parameters that the validator demands, in AWS's order.
+    pub required: Vec<(Place, String)>,
+    /// Whether the validator checks bodies against a model.
+    pub validates_body: bool,
+    pub backend: Backend,
+}
+
+/// Where a request parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+/// What answers.
+#[derive(Debug)]
+pub(super) enum Backend {
+    /// A function that gets the whole request.
+    Lambda { function: Function, timeout_ms: u64 },
+    /// The gateway itself.
+    Mock(Box<MockBackend>),
+    /// An integration whose use is a mistake: the reason, for the log.
+    Misconfigured(String),
+    /// An integration that the local cloud does not have: its name.
+    Absent(String),
+}
+
+/// A mock integration.
+#[derive(Debug)]
+pub(super) struct MockBackend {
+    pub request_templates: BTreeMap<String, Option<String>>,
+    pub passthrough: String,
+    pub responses: Vec<(Option<Regex>, IntegrationResponse)>,
+}
+
+/// Where a request leads.
+#[derive(Debug)]
+pub(super) struct Matched<'a> {
+    pub route: &'a Route,
+    pub method: &'a CompiledMethod,
+    /// Path parameters, decoded.
+    pub parameters: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl Matched<'_> {
+    /// A path parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+impl Tree {
+    /// Compiles a snapshot.
+    pub fn compile(definition: &Definition) -> Self {
+        let mut root = Node::default();
+        let mut methods = Vec::new();
+        for resource in definition.resources.values().filter(|one| !one.methods.is_empty()) {
+            let verbs = resource.methods.keys();
+            methods.extend(verbs.map(|verb| (resource.path.clone(), verb.clone())));
+            root.insert(Arc::new(route(definition, resource)));
+        }
+        Self {
+            root,
+            methods,
+            binary_media_types: definition.api.binary_media_types.clone(),
+            responses: definition.gateway_responses.clone(),
+            has_policy: definition.api.policy.is_some(),
+            disabled: definition.api.disable_execute_api_endpoint,
+        }
+    }
+
+    /// The method for `verb` at `path` (encoded, without stage and leading slash).
+    pub fn find<'a>(&'a self, verb: &str, path: &'a str) -> Option<Matched<'a>> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut values = Vec::new();
+        let route = if path.is_empty() {
+            self.root.route.as_deref()
+        } else {
+            self.root.find(path, &mut values)
+        }?;
+        let method = route.methods.get(verb).or_else(|| route.methods.get("ANY"))?;
+        let parameters =
+            route.names.iter().map(String::as_str).zip(values.into_iter().map(decode)).collect();
+        Some(Matched { route, method, parameters })
+    }
+}
+
+impl Node {
+    fn insert(&mut self, route: Arc<Route>) {
+        let path = route.path.clone();
+        let mut node = self;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            if part.ends_with("+}") {
+                node.greedy = Some(route);
+                return;
+            }
+            node = if part.starts_with('{') {
+                node.variable.get_or_insert_default()
+            } else {
+                node.literals.entry(decode(part).into_owned()).or_default()
+            };
+        }
+        node.route = Some(route);
+    }
+
+    /// The best route below this node. A branch that leads nowhere is left for the next best one.
+    fn find<'a>(&'a self, path: &'a str, values: &mut Vec<&'a str>) -> Option<&'a Route> {
+        let (part, rest) = match path.split_once('/') {
+            Some((part, rest)) => (part, Some(rest)),
+            None => (path, None),
+        };
+        let follow = |node: &'a Self, values: &mut Vec<&'a str>| match rest {
+            Some(rest) => node.find(rest, values),
+            None => node.route.as_deref(),
+        };
+        if let Some(next) = self.literals.get(decode(part).as_ref())
+            && let Some(route) = follow(next, values)
+        {
+            return Some(route);
+        }
+        if let Some(next) = self.variable.as_deref()
+            && !part.is_empty()
+        {
+            values.push(part);
+            if let Some(route) = follow(next, values) {
+                return Some(route);
+            }
+            values.pop();
+        }
+        let route = self.greedy.as_deref()?;
+        values.push(path);
+        Some(route)
+    }
+}
+
+fn route(definition: &Definition, resource: &Resource) -> Route {
+    let methods = resource
+        .methods
+        .iter()
+        .map(|(verb, method)| (verb.clone(), compiled(definition, method)))
+        .collect();
+    let variable = |part: &str| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+    let names = resource
+        .path
+        .split('/')
+        .filter_map(variable)
+        .map(|name| name.trim_end_matches('+').to_owned())
+        .collect();
+    Route { resource_id: resource.id.clone(), path: resource.path.clone(), names, methods }
+}
+
+fn compiled(definition: &Definition, method: &Method) -> CompiledMethod {
+    let validator =
+        method.request_validator_id.as_ref().and_then(|id| definition.validators.get(id));
+    let checks_parameters = validator.is_some_and(|one| one.validate_request_parameters);
+    let checks_body = validator.is_some_and(|one| one.validate_request_body);
+    CompiledMethod {
+        verb: method.http_method.clone(),
+        authorization: method.authorization_type.clone(),
+        api_key_required: method.api_key_required,
+        required: if checks_parameters { required(method) } else { Vec::new() },
+        validates_body: checks_body && !method.request_models.is_empty(),
+        backend: backend(method.method_integration.as_ref()),
+    }
+}
+
+fn required(method: &Method) -> Vec<(Place, String)> {
+    let place = |parameter: &str| {
+        let (place, name) = parameter.strip_prefix("method.request.")?.split_once('.')?;
+        let place = match place {
+            "path" => Place::Path,
+            "header" | "multivalueheader" => Place::Header,
+            _ => Place::Query,
+        };
+        Some((place, name.to_owned()))
+    };
+    let demanded = method.request_parameters.iter().filter(|(_, required)| **required);
+    demanded.filter_map(|(name, _)| place(name)).collect()
+}
+
+fn backend(integration: Option<&Integration>) -> Backend {
+    let Some(integration) = integration else {
+        return Backend::Misconfigured("the method has no integration".to_owned());
+    };
+    match integration.kind.as_str() {
+        "AWS_PROXY" => match Function::from_uri(integration.uri.as_deref().unwrap_or_default()) {
+            Some(_) if integration.http_method.as_deref() != Some("POST") => {
+                Backend::Misconfigured(format!(
+                    "a Lambda integration must have the HTTP method POST, not {}",
+                    integration.http_method.as_deref().unwrap_or("(none)")
+                ))
+            }
+            Some(function) => {
+                Backend::Lambda { function, timeout_ms: integration.timeout_in_millis }
+            }
+            None => Backend::Absent("AWS_PROXY with a service other than Lambda".to_owned()),
+        },
+        "MOCK" => Backend::Mock(Box::new(mock(integration))),
+        other => Backend::Absent(other.to_owned()),
+    }
+}
+
+fn mock(integration: &Integration) -> MockBackend {
+    let responses = integration
+        .integration_responses
+        .values()
+        .filter_map(|response| {
+            let pattern = response.selection_pattern.as_deref().filter(|text| !text.is_empty());
+            let pattern = match pattern {
+                None => None,
+                // A pattern that is no regular expression selects nothing.
+                Some(text) => Some(Regex::new(&format!("^(?:{text})$")).ok()?),
+            };
+            Some((pattern, response.clone()))
+        })
+        .collect();
+    MockBackend {
+        request_templates: integration.request_templates.clone(),
+        passthrough: integration.passthrough_behavior.clone(),
+        responses,
+    }
+}

@@ -1,0 +1,224 @@
+//! Tests of API Gateway through its two doors: control-plane calls and requests to stages.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value)]
+
+mod control;
+mod import;
+mod requests;
+mod stages;
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::data::backend::{Backends, FunctionAnswer, FunctionCall, Later};
+use super::{ApiGateway, ExecuteRequest};
+use crate::core::Core;
+use crate::error::AwsError;
+use crate::iam::Iam;
+use crate::store::Store;
+use crate::wire::{Answer, ApiRequest, Caller};
+
+/// A gateway on a directory of its own, with functions that answer what a test says.
+pub(super) struct Bench {
+    pub gateway: Arc<ApiGateway>,
+    pub functions: Arc<Functions>,
+    dir: tempfile::TempDir,
+}
+
+/// Functions: what they were called with, and what they answer.
+#[derive(Default)]
+pub(super) struct Functions {
+    pub calls: Mutex<Vec<FunctionCall>>,
+    pub answer: Mutex<Option<Result<(String, bool), AwsError>>>,
+    pub hangs: Mutex<bool>,
+    pub lines: Mutex<Vec<String>>,
+}
+
+impl Backends for Functions {
+    fn call(&self, call: FunctionCall) -> Later<'static, Result<FunctionAnswer, AwsError>> {
+        self.calls.lock().unwrap().push(call);
+        let hangs = *self.hangs.lock().unwrap();
+        let answer = self.answer.lock().unwrap().clone();
+        Box::pin(async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            let default = r#"{"statusCode":200,"body":"hello"}"#.to_owned();
+            let (payload, failed) = answer.unwrap_or(Ok((default, false)))?;
+            Ok(FunctionAnswer { payload: Bytes::from(payload), failed })
+        })
+    }
+
+    fn log<'a>(&'a self, group: &'a str, _: &'a str, lines: Vec<(i64, String)>) -> Later<'a, ()> {
+        let lines = lines.into_iter().map(|(_, line)| format!("{group} {line}"));
+        self.lines.lock().unwrap().extend(lines);
+        Box::pin(async {})
+    }
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Read {
+    async fn of(answer: Answer) -> Self {
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Self {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Status, error code and message.
+    pub fn error(&self) -> (u16, String, String) {
+        let code = self.header("x-amzn-errortype").unwrap_or_default().to_owned();
+        let message = self.json()["message"].as_str().unwrap_or_default().to_owned();
+        (self.status, code, message)
+    }
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let functions = Arc::new(Functions::default());
+        let gateway = open(dir.path(), &functions);
+        Self { gateway, functions, dir }
+    }
+
+    /// The same state, read from disk again.
+    pub fn reopen(self) -> Self {
+        let Self { gateway, functions, dir } = self;
+        drop(gateway);
+        let gateway = open(dir.path(), &functions);
+        Self { gateway, functions, dir }
+    }
+
+    pub async fn send(&self, method: &str, target: &str, body: impl Into<Bytes>) -> Read {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = ApiRequest {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: HeaderMap::new(),
+            body: body.into(),
+            caller: Caller::Operator,
+            request_id: "r-1".to_owned(),
+        };
+        Read::of(self.gateway.call(request).await).await
+    }
+
+    pub async fn call(&self, method: &str, target: &str, body: Value) -> Read {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, target, body).await
+    }
+
+    pub async fn patch(&self, target: &str, operations: Value) -> Read {
+        self.call("PATCH", target, json!({ "patchOperations": operations })).await
+    }
+
+    /// Imports a document and answers the API's id.
+    pub async fn import(&self, document: &Value) -> String {
+        let answer = self.call("POST", "/restapis?mode=import", document.clone()).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Imports a document and deploys it to `dev` with these variables.
+    pub async fn serve(&self, document: &Value, variables: Value) -> String {
+        let api = self.import(document).await;
+        let deployment = json!({ "stageName": "dev", "variables": variables });
+        let answer = self.call("POST", &format!("/restapis/{api}/deployments"), deployment).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        api
+    }
+
+    pub async fn request(
+        &self,
+        api: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Read {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let request = ExecuteRequest {
+            api_id: api.to_owned(),
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: map,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            source_ip: "127.0.0.1".parse().unwrap(),
+            host: "127.0.0.1:4500".to_owned(),
+        };
+        Read::of(self.gateway.execute(request).await).await
+    }
+
+    pub async fn get(&self, api: &str, target: &str) -> Read {
+        self.request(api, "GET", target, &[], "").await
+    }
+
+    /// The functions answer this from now on.
+    pub fn answers(&self, payload: Value) {
+        *self.functions.answer.lock().unwrap() = Some(Ok((payload.to_string(), false)));
+    }
+
+    /// The last event that a function got.
+    pub fn event(&self) -> Value {
+        let calls = self.functions.calls.lock().unwrap();
+        serde_json::from_slice(&calls.last().unwrap().payload).unwrap()
+    }
+}
+
+fn open(dir: &std::path::Path, functions: &Arc<Functions>) -> Arc<ApiGateway> {
+    let core = Core::new(dir, Store::open(&dir.join("cloud.db")).unwrap());
+    let iam = Iam::open(Arc::clone(&core)).unwrap();
+    ApiGateway::with_backends(core, iam, Arc::clone(functions) as Arc<dyn Backends>).unwrap()
+}
+
+/// A Lambda proxy integration whose function is picked by a stage variable.
+pub(super) fn lambda(function: &str) -> Value {
+    json!({
+        "type": "aws_proxy",
+        "httpMethod": "POST",
+        "uri": format!(
+            "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/\
+             arn:aws:lambda:us-east-1:000000000000:function:{function}/invocations"
+        ),
+    })
+}
+
+/// An operation behind that function.
+pub(super) fn operation(function: &str) -> Value {
+    json!({ "responses": {}, "x-amazon-apigateway-integration": lambda(function) })
+}
+
+/// A document with these paths.
+pub(super) fn document(paths: Value) -> Value {
+    json!({
+        "openapi": "3.0.1",
+        "info": { "title": "shop", "description": "a shop", "version": "1.0" },
+        "paths": paths,
+    })
+}

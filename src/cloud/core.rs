@@ -1,0 +1,52 @@
+//! What every service of the local cloud shares: settings, store, clock, names.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::store::Store;
+
+/// The account id of the local cloud.
+pub const ACCOUNT_ID: &str = "000000000000";
+/// The region of the local cloud.
+pub const REGION: &str = "us-east-1";
+
+/// Shared by all services; cheap to clone behind its `Arc`.
+#[derive(Debug)]
+pub struct Core {
+    /// The state directory that this cloud serves (absolute).
+    pub state_dir: PathBuf,
+    /// The control plane's durable documents.
+    pub store: Store,
+    /// `http://127.0.0.1:PORT`, set once the listener is bound and before the first request.
+    pub endpoint: OnceLock<String>,
+}
+
+impl Core {
+    /// Shares `store` among the services of the cloud at `state_dir`.
+    pub fn new(state_dir: &Path, store: Store) -> Arc<Self> {
+        Arc::new(Self { state_dir: state_dir.to_owned(), store, endpoint: OnceLock::new() })
+    }
+
+    /// `http://127.0.0.1:PORT`; empty before the listener is bound.
+    pub fn endpoint(&self) -> &str {
+        self.endpoint.get().map_or("", String::as_str)
+    }
+
+    /// `127.0.0.1:PORT`; empty before the listener is bound.
+    pub fn authority(&self) -> &str {
+        self.endpoint().trim_start_matches("http://")
+    }
+
+    /// Now, in milliseconds since the epoch.
+    pub fn now_millis(&self) -> i64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// ARN of something in this account and region: `arn:aws:{service}:{region}:{account}:{rest}`.
+    pub fn arn(&self, service: &str, rest: &str) -> String {
+        format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{rest}")
+    }
+}

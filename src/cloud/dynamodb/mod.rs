@@ -1,0 +1,150 @@
+//! DynamoDB: the tables of the state directory's `dynamodb.db`, kept by dynoxide.
+
+mod arns;
+mod engine;
+mod permissions;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::error::AwsError;
+use crate::iam::Iam;
+use crate::protocol::{Protocol, bytes_answer, set_header};
+use crate::wire::{Answer, ApiRequest};
+use engine::{Engine, Reply};
+use targets::Targets;
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+/// Operations that run at once; dynoxide itself serialises what touches the file.
+const RUNNING: usize = 4;
+
+/// The tables could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the tables in {path} could not be opened: {reason}")]
+pub struct OpenError {
+    /// The file.
+    pub path: PathBuf,
+    /// What dynoxide said.
+    pub reason: String,
+}
+
+/// The DynamoDB service of the local cloud.
+#[derive(Debug)]
+pub struct DynamoDb {
+    iam: Arc<Iam>,
+    engine: Arc<Engine>,
+    running: Arc<tokio::sync::Semaphore>,
+    /// Delays asked for by tests of slow tables, by table name.
+    latencies: RwLock<HashMap<String, Duration>>,
+}
+
+impl DynamoDb {
+    /// Opens or creates the tables of `core`'s state directory.
+    pub fn open(core: &Arc<Core>, iam: Arc<Iam>) -> Result<Arc<Self>, OpenError> {
+        let path = core.state_dir.join("dynamodb.db");
+        Ok(Arc::new(Self {
+            iam,
+            engine: Arc::new(Engine::open(path)?),
+            running: Arc::new(tokio::sync::Semaphore::new(RUNNING)),
+            latencies: RwLock::default(),
+        }))
+    }
+
+    /// Makes every call on `table` take `delay` longer; `None` ends it. Kept in memory only.
+    pub fn set_latency(&self, table: &str, delay: Option<Duration>) {
+        let mut latencies = self.latencies.write().unwrap_or_else(PoisonError::into_inner);
+        match delay {
+            Some(delay) => latencies.insert(table.to_owned(), delay),
+            None => latencies.remove(table),
+        };
+    }
+
+    /// The delay that calls on `table` have now.
+    pub fn latency(&self, table: &str) -> Option<Duration> {
+        self.latencies.read().unwrap_or_else(PoisonError::into_inner).get(table).copied()
+    }
+
+    /// Answers a request of DynamoDB's or DynamoDB Streams' API.
+    pub async fn call(self: &Arc<Self>, request: ApiRequest) -> Answer {
+        match self.answer(&request).await {
+            Ok(reply) => {
+                let checksum = crc32fast::hash(&reply.body).to_string();
+                let mut answer = bytes_answer(reply.status, CONTENT_TYPE, reply.body);
+                set_header(&mut answer, "x-amz-crc32", &checksum);
+                answer
+            }
+            Err(error) => Protocol::DynamoDb.error(&error, &request.request_id),
+        }
+    }
+
+    async fn answer(&self, request: &ApiRequest) -> Result<Reply, AwsError> {
+        let operation = operation(request)?;
+        let targets = Targets::read(&request.body)?;
+        permissions::check(&self.iam, &request.caller, &operation, &targets)?;
+        if let Some(delay) = self.delay(&targets) {
+            tokio::time::sleep(delay).await;
+        }
+        self.run(operation, request.body.clone()).await
+    }
+
+    /// The longest delay of the tables that a call touches.
+    fn delay(&self, targets: &Targets) -> Option<Duration> {
+        let latencies = self.latencies.read().unwrap_or_else(PoisonError::into_inner);
+        if latencies.is_empty() {
+            return None;
+        }
+        targets.tables().iter().filter_map(|table| latencies.get(table.as_str())).max().copied()
+    }
+
+    async fn run(&self, operation: String, body: bytes::Bytes) -> Result<Reply, AwsError> {
+        let permit = Arc::clone(&self.running).acquire_owned().await;
+        let engine = Arc::clone(&self.engine);
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            engine.run(&operation, &body)
+        });
+        match task.await {
+            Ok(result) => result,
+            Err(stopped) => {
+                tracing::error!("an operation on the tables ended early: {stopped}");
+                // A panic under dynoxide's lock would make every later call fail.
+                let engine = Arc::clone(&self.engine);
+                let reopened = tokio::task::spawn_blocking(move || engine.reopen()).await;
+                if !matches!(reopened, Ok(Ok(()))) {
+                    tracing::error!("the tables could not be opened again: {reopened:?}");
+                }
+                Err(AwsError::new(500, "InternalServerError", "The request could not be processed"))
+            }
+        }
+    }
+
+    /// Removes the items whose time to live is over. Waits for the file: call it rarely.
+    pub async fn remove_expired(&self) {
+        let engine = Arc::clone(&self.engine);
+        match tokio::task::spawn_blocking(move || engine.remove_expired()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::debug!(count, "removed expired items"),
+            Ok(Err(reason)) => tracing::warn!("expired items could not be removed: {reason}"),
+            Err(stopped) => tracing::error!("removing expired items ended early: {stopped}"),
+        }
+    }
+}
+
+/// The operation that `x-amz-target` names.
+fn operation(request: &ApiRequest) -> Result<String, AwsError> {
+    let target = request.header("x-amz-target").unwrap_or("");
+    let operation = target
+        .strip_prefix("DynamoDB_20120810.")
+        .or_else(|| target.strip_prefix("DynamoDBStreams_20120810."));
+    match operation {
+        Some(name) if engine::OPERATIONS.contains(&name) => Ok(name.to_owned()),
+        Some(name) if !name.is_empty() => Err(AwsError::not_implemented("DynamoDB", name)),
+        _ => Err(AwsError::new(400, "UnknownOperationException", "")),
+    }
+}

@@ -1,0 +1,22 @@
+//! The embedded local cloud: answers as AWS does, on loopback, from one state directory.
+//!
+//! A program of its own in the same binary (`labdeck cloud`): it imports no other room and no
+//! other room imports it. Rooms here: `server` (listener, router, signatures), one module per
+//! service, one store. A service may call the services before it in this order, never those after:
+//! `iam` → `logs` → `dynamodb` → `lambda` → `apigateway`.
+
+pub mod admin;
+pub mod apigateway;
+pub mod core;
+pub mod dynamodb;
+pub mod error;
+pub mod iam;
+pub mod lambda;
+pub mod lifecycle;
+pub mod logs;
+pub mod protocol;
+pub mod server;
+pub mod services;
+pub mod store;
+pub mod sts;
+pub mod wire;

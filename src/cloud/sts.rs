@@ -1,0 +1,38 @@
+//! STS: who a caller is (awsQuery, version 2011-06-15).
+
+use crate::core::ACCOUNT_ID;
+use crate::error::AwsError;
+use crate::iam::{Iam, caller_arn};
+use crate::protocol::{Form, Protocol, query_answer};
+use crate::wire::{Answer, ApiRequest, Caller};
+
+const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// Answers a request of STS's API.
+pub fn call(iam: &Iam, request: &ApiRequest) -> Answer {
+    let form = Form::read(request);
+    let error = match form.get("Action") {
+        Some("GetCallerIdentity") => return caller_identity(iam, request),
+        Some(other) => AwsError::not_implemented("STS", other),
+        None => {
+            AwsError::new(400, "MissingAction", "The request must contain the parameter Action.")
+        }
+    };
+    Protocol::Query.error(&error, &request.request_id)
+}
+
+/// Needs no permission, as on AWS.
+fn caller_identity(iam: &Iam, request: &ApiRequest) -> Answer {
+    let user_id = match &request.caller {
+        Caller::Operator => ACCOUNT_ID.to_owned(),
+        Caller::Session { role_arn, session_name } => {
+            let role_id = iam.role_id(role_arn).unwrap_or_else(|| "AROADELETED".to_owned());
+            format!("{role_id}:{session_name}")
+        }
+    };
+    query_answer("GetCallerIdentity", NAMESPACE, &request.request_id, |xml| {
+        xml.text("Arn", &caller_arn(&request.caller))
+            .text("UserId", &user_id)
+            .text("Account", ACCOUNT_ID);
+    })
+}

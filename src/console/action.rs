@@ -1,0 +1,247 @@
+//! The registry of every action: the one source for the keymap, the palette, the help and the hints.
+
+/// How much an action can hurt; decides its colour and whether it is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Danger {
+    /// Looks only.
+    Safe,
+    /// Changes something that can be changed back.
+    Changes,
+    /// Changes what `prod` serves.
+    Prod,
+    /// Removes something for good.
+    Deletes,
+}
+
+/// A screen of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Screen {
+    /// Aliases, stages, traffic and logs at a glance.
+    Overview,
+    /// Labs, plan, course and checks.
+    Deploy,
+    /// Versions and aliases.
+    Release,
+    /// APIs, stages and URLs.
+    Gateway,
+    /// Saved requests, responses and bursts.
+    Requests,
+    /// The tail.
+    Logs,
+    /// Numbers from the tail.
+    Metrics,
+}
+
+impl Screen {
+    /// Every screen in the order of the tab line.
+    pub const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Deploy,
+        Self::Release,
+        Self::Gateway,
+        Self::Requests,
+        Self::Logs,
+        Self::Metrics,
+    ];
+
+    /// Its name in the tab line.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Deploy => "Deploy",
+            Self::Release => "Release",
+            Self::Gateway => "Gateway",
+            Self::Requests => "Requests",
+            Self::Logs => "Logs",
+            Self::Metrics => "Metrics",
+        }
+    }
+
+    /// Its number in the tab line, from 1.
+    pub const fn number(self) -> usize {
+        self as usize + 1
+    }
+}
+
+/// Where an action does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applies {
+    /// On every screen.
+    Screens,
+    /// On these screens only.
+    On(&'static [Screen]),
+    /// In a popup.
+    Popup,
+    /// While text is typed.
+    Input,
+    /// Always, also in popups and while text is typed.
+    Always,
+    /// On screens and in popups: movement.
+    Lists,
+}
+
+impl Applies {
+    /// Whether the action does something on `screen` with no popup open.
+    pub fn on(self, screen: Screen) -> bool {
+        match self {
+            Self::Screens | Self::Always | Self::Lists => true,
+            Self::On(screens) => screens.contains(&screen),
+            Self::Popup | Self::Input => false,
+        }
+    }
+}
+
+/// What the registry knows of an action.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The action.
+    pub action: Action,
+    /// Its id in `keymap.toml`, kebab-case.
+    pub id: &'static str,
+    /// One or two words for the hint line.
+    pub hint: &'static str,
+    /// One line for help and palette.
+    pub doc: &'static str,
+    /// How much it can hurt.
+    pub danger: Danger,
+    /// Where it does something.
+    pub applies: Applies,
+}
+
+macro_rules! actions {
+    ($($name:ident $id:literal $hint:literal $danger:ident $applies:expr, $doc:literal;)+) => {
+        /// Everything a key or the palette can do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action {
+            $(#[doc = $doc] $name,)+
+        }
+
+        /// The registry, in the order help shows it.
+        pub const REGISTRY: &[Entry] = &[
+            $(Entry {
+                action: Action::$name,
+                id: $id,
+                hint: $hint,
+                doc: $doc,
+                danger: Danger::$danger,
+                applies: $applies,
+            },)+
+        ];
+    };
+}
+
+use Applies::{Always, Input, Lists, On, Popup, Screens};
+use Screen::{Deploy, Logs, Metrics, Overview, Release, Requests};
+
+actions! {
+    Rollback "rollback" "roll back" Prod Screens, "Take prod back to the version before, at once";
+    Undo "undo" "undo" Prod Screens, "Take back the last move of prod";
+    Deploy "deploy" "deploy" Changes Screens, "Build, plan and apply the lab";
+    Plan "plan" "plan" Safe On(&[Deploy]), "Show what a deploy would do, and why";
+    Destroy "destroy" "destroy" Deletes On(&[Deploy]), "Tear the lab down, after its name was typed";
+    RunStep "run-step" "run step" Changes On(&[Deploy]), "Do the selected step of the course";
+    Check "check" "checks" Safe On(&[Deploy]), "Evaluate the lab's checks on live state";
+    Publish "publish" "publish" Changes On(&[Release]), "Publish a version of every function";
+    Shift "shift" "shift" Prod On(&[Release]), "Give the newest version a share of prod";
+    NudgeUp "nudge-up" "more" Prod On(&[Release]), "Give the canary five percent more";
+    NudgeDown "nudge-down" "less" Prod On(&[Release]), "Give the canary five percent less";
+    Promote "promote" "promote" Prod On(&[Release]), "Give all of prod to the canary";
+    Send "send" "send" Changes Screens, "Send the selected saved request";
+    Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
+    Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";
+    Burst "burst" "burst" Changes On(&[Requests]), "Send the request many times, many at once";
+    Compare "compare" "compare" Changes On(&[Requests]), "Send the same traffic through several requests, side by side";
+    NextStage "next-stage" "stage" Safe Screens, "Send to the next stage";
+    Chaos "chaos" "chaos" Changes Screens, "Switch one of the lab's real failures on or off";
+    EndChaos "end-chaos" "end chaos" Changes Screens, "Switch every failure of the lab off";
+    Filter "filter" "filter" Safe On(&[Overview, Logs]), "Show only the log events that match";
+    ClearFilter "clear-filter" "no filter" Safe On(&[Overview, Logs]), "Show every log event again";
+    Pause "pause" "pause" Safe On(&[Overview, Logs]), "Stop or follow the tail; nothing is lost meanwhile";
+    Wrap "wrap" "wrap" Safe On(&[Logs, Overview]), "Wrap long log lines, or cut them";
+    Window "window" "window" Safe On(&[Metrics]), "Look further back: 1, 5 or 15 minutes";
+    Copy "copy" "copy" Safe Screens, "Copy the selected event, response or URL to the clipboard";
+    Up "up" "up" Safe Lists, "One line up";
+    Down "down" "down" Safe Lists, "One line down";
+    PageUp "page-up" "page up" Safe Lists, "One page up";
+    PageDown "page-down" "page down" Safe Lists, "One page down";
+    Top "scroll-top" "top" Safe Lists, "To the first line";
+    Bottom "scroll-bottom" "bottom" Safe Lists, "To the last line";
+    Open "open" "open" Safe Screens, "Open what is selected";
+    NextPanel "next-panel" "panel" Safe Screens, "To the next panel";
+    PreviousPanel "previous-panel" "panel" Safe Screens, "To the panel before";
+    Zoom "zoom" "zoom" Safe Screens, "Give the panel the whole screen, or give it back";
+    Back "back" "back" Safe Screens, "Leave the zoom, stop the running job";
+    Labs "labs" "labs" Safe Screens, "Choose a lab";
+    Messages "messages" "messages" Safe Screens, "What happened so far, with its failures";
+    Refresh "refresh" "refresh" Safe Screens, "Read the live state again, now";
+    Reconnect "reconnect" "reconnect" Safe Screens, "Connect to the target again";
+    Overview "screen-overview" "overview" Safe Screens, "Aliases, stages, traffic and logs at a glance";
+    DeployScreen "screen-deploy" "deploy" Safe Screens, "Labs, plan, course and checks";
+    ReleaseScreen "screen-release" "release" Safe Screens, "Versions and aliases";
+    GatewayScreen "screen-gateway" "gateway" Safe Screens, "APIs, stages and URLs";
+    RequestsScreen "screen-requests" "requests" Safe Screens, "Saved requests, responses and bursts";
+    LogsScreen "screen-logs" "logs" Safe Screens, "The live tail";
+    MetricsScreen "screen-metrics" "metrics" Safe Screens, "Rates, errors and latencies by version";
+    Palette "palette" "palette" Safe Screens, "Find an action by typing";
+    Help "help" "help" Safe Screens, "Every key of this screen";
+    Quit "quit" "quit" Safe Screens, "Leave the console";
+    Close "close" "close" Safe Popup, "Close the popup";
+    Accept "accept" "choose" Safe Popup, "Choose what is selected";
+    Yes "yes" "yes" Safe Popup, "Confirm";
+    No "no" "no" Safe Popup, "Do not confirm";
+    CopyShown "copy-shown" "copy" Safe Popup, "Copy what the popup shows to the clipboard";
+    InputAccept "input-accept" "done" Safe Input, "Take what was typed";
+    InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";
+    NextField "next-field" "next" Safe Input, "To the next field or match";
+    PreviousField "previous-field" "previous" Safe Input, "To the field or match before";
+    Interrupt "interrupt" "stop" Safe Always, "Stop the running job; without one, leave the console";
+    Suspend "suspend" "suspend" Safe Always, "Give the terminal back to the shell until fg";
+    Redraw "redraw" "redraw" Safe Always, "Draw the whole screen anew";
+}
+
+impl Action {
+    /// What the registry knows of it.
+    pub fn entry(self) -> &'static Entry {
+        &REGISTRY[self as usize]
+    }
+
+    /// Its id in `keymap.toml`.
+    pub fn id(self) -> &'static str {
+        self.entry().id
+    }
+
+    /// The action with this id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        REGISTRY.iter().find(|entry| entry.id == id).map(|entry| entry.action)
+    }
+
+    /// The screen it goes to, where it is one of those.
+    pub fn screen(self) -> Option<Screen> {
+        Some(match self {
+            Self::Overview => Screen::Overview,
+            Self::DeployScreen => Screen::Deploy,
+            Self::ReleaseScreen => Screen::Release,
+            Self::GatewayScreen => Screen::Gateway,
+            Self::RequestsScreen => Screen::Requests,
+            Self::LogsScreen => Screen::Logs,
+            Self::MetricsScreen => Screen::Metrics,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_is_indexed_by_action_and_ids_are_unique_kebab_case() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, entry) in REGISTRY.iter().enumerate() {
+            assert_eq!(entry.action as usize, index);
+            assert!(seen.insert(entry.id), "{} twice", entry.id);
+            assert!(entry.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", entry.id);
+            assert_eq!(Action::from_id(entry.id), Some(entry.action));
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! Effects to tasks to messages: the one place where the console calls the rooms below it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOptions};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::progress::Reporter;
+use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::status::LabStatus;
+use labdeck_ops::walk::{StepOutcome, StepReport};
+use labdeck_ops::{Engine, chaos, checks, deploy, release, request, status, walk};
+use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::forward::reporter;
+use crate::message::{
+    Effect, JobKind, JobOutcome, Message, NamedLab, ReleaseOperation, TargetInfo,
+};
+use crate::runtime::now_ms;
+use crate::state::logs::TailHealth;
+
+/// How long leaving waits for a job to reach its next safe point.
+const LAST_WAIT: Duration = Duration::from_secs(3);
+/// How long leaving waits for the local cloud to answer.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+/// How far back the tail of a lab begins.
+const LOOK_BACK_MS: i64 = 15 * 60 * 1000;
+
+/// What the tasks share.
+#[derive(Debug, Default)]
+struct Shared {
+    engine: Option<Engine>,
+    /// Whether this console started the local cloud.
+    started: bool,
+    /// The task that keeps the local cloud attached and watches it.
+    watch: Option<JoinHandle<()>>,
+    /// Ends the running job, and the task it runs in.
+    job: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+/// Runs effects as tasks.
+pub struct Backend {
+    sender: mpsc::Sender<Message>,
+    options: TargetOptions,
+    labs_dir: PathBuf,
+    shared: Arc<Mutex<Shared>>,
+    connecting: Option<JoinHandle<()>>,
+    /// The lab that is tailed, and the task that does it.
+    tail: Option<(Vec<String>, JoinHandle<()>)>,
+}
+
+impl Backend {
+    /// A backend that tells `sender` what happens. Nothing is called yet.
+    pub fn new(sender: mpsc::Sender<Message>, options: TargetOptions, labs_dir: PathBuf) -> Self {
+        let shared = Arc::default();
+        Self { sender, options, labs_dir, shared, connecting: None, tail: None }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+
+    /// Starts what `effect` asks for; never waits.
+    pub fn run(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect => self.connect(),
+            Effect::LoadLabs => {
+                self.spawn(|engine| async move { Message::Labs(read_labs(engine).await) });
+            }
+            Effect::ReadStatus { blueprint, reading } => self.spawn(move |engine| async move {
+                let result = status::read(&engine, &blueprint).await;
+                Message::Status { lab: blueprint.name.clone(), reading, result }
+            }),
+            Effect::Follow(blueprint) => self.follow(&blueprint),
+            Effect::Start { id, blueprint, kind } => self.start(id, blueprint, kind),
+            Effect::Cancel => {
+                if let Some((cancel, _)) = &self.shared().job {
+                    cancel.cancel();
+                }
+            }
+            Effect::Release(blueprint, shown, operation) => self.spawn(|engine| async move {
+                let result = released(&engine, &blueprint, shown.as_deref(), &operation).await;
+                Message::Released { operation, result }
+            }),
+            Effect::Chaos { blueprint, name, on } => self.spawn(|engine| async move {
+                let result = chaos::set(&engine, &blueprint, &name, on).await;
+                Message::ChaosSet { name, on, result }
+            }),
+            Effect::Send { blueprint, request, stage } => self.spawn(|engine| async move {
+                let result = exchange(&engine, &blueprint, &request, &stage).await;
+                Message::Answered { name: request.name, result }
+            }),
+            Effect::Filter { generation, first, events, filter } => {
+                let sender = self.sender.clone();
+                tokio::task::spawn_blocking(move || {
+                    let matches = (first..)
+                        .zip(&events)
+                        .filter(|(_, event)| filter.matches(event))
+                        .map(|(index, _)| index)
+                        .collect();
+                    let _ = sender.blocking_send(Message::Filtered { generation, matches });
+                });
+            }
+            // The event loop's own.
+            Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {}
+        }
+    }
+
+    /// Runs `work` with the engine and tells what it came to. Without a target the state does not
+    /// ask for such work.
+    fn spawn<F>(&self, work: impl FnOnce(Engine) -> F)
+    where
+        F: Future<Output = Message> + Send + 'static,
+    {
+        let Some(engine) = self.shared().engine.clone() else { return };
+        let sender = self.sender.clone();
+        let work = work(engine);
+        tokio::spawn(async move {
+            let message = work.await;
+            let _ = sender.send(message).await;
+        });
+    }
+
+    /// Connects, or connects again what was connected.
+    fn connect(&mut self) {
+        if let Some(running) = self.connecting.take() {
+            running.abort();
+        }
+        let connect = connect(
+            self.sender.clone(),
+            Arc::clone(&self.shared),
+            self.options.clone(),
+            self.labs_dir.clone(),
+        );
+        self.connecting = Some(tokio::spawn(connect));
+    }
+
+    /// Tails the functions of a lab, unless it does already.
+    fn follow(&mut self, blueprint: &Blueprint) {
+        let Some(engine) = self.shared().engine.clone() else { return };
+        let groups: Vec<String> =
+            blueprint.functions.iter().map(|function| group_of_function(&function.name)).collect();
+        if let Some((tailed, task)) = &self.tail {
+            if *tailed == groups && !task.is_finished() {
+                return;
+            }
+            task.abort();
+        }
+        let task = tokio::spawn(tail(engine.target, groups.clone(), self.sender.clone()));
+        self.tail = Some((groups, task));
+    }
+
+    fn start(&mut self, id: u64, blueprint: Arc<Blueprint>, kind: JobKind) {
+        let Some(engine) = self.shared().engine.clone() else { return };
+        let cancel = CancellationToken::new();
+        let (reporter, forward) = reporter(id, self.sender.clone());
+        let sender = self.sender.clone();
+        let token = cancel.clone();
+        let task = tokio::spawn(async move {
+            let told = sender.clone();
+            let work = tokio::spawn(async move {
+                let blueprint = as_on_disk(&engine, blueprint, &kind, &told).await?;
+                job(&engine, &blueprint, kind, &reporter, token).await
+            });
+            let outcome = work.await.unwrap_or_else(|_| Err(interrupted("running the job")));
+            // All progress before the end.
+            forward.finish().await;
+            let _ = sender.send(Message::Finished { id, outcome }).await;
+        });
+        self.shared().job = Some((cancel, task));
+    }
+
+    /// Ends what runs: the job at its next safe point, the tail, and the local cloud when this
+    /// console started it and nobody else uses it.
+    pub async fn shut_down(mut self) {
+        if let Some(connecting) = self.connecting.take() {
+            connecting.abort();
+        }
+        if let Some((_, tail)) = self.tail.take() {
+            tail.abort();
+        }
+        let (job, watch, engine, started) = {
+            let mut shared = self.shared();
+            (shared.job.take(), shared.watch.take(), shared.engine.take(), shared.started)
+        };
+        // Tasks that wait for room in the channel must not wait for ever.
+        drop(self.sender);
+        if let Some((cancel, task)) = job {
+            cancel.cancel();
+            let _ = tokio::time::timeout(LAST_WAIT, task).await;
+        }
+        if let Some(watch) = watch {
+            // The attachment ends with the task that holds it.
+            watch.abort();
+            let _ = watch.await;
+        }
+        if let Some(admin) = engine.as_ref().filter(|_| started).and_then(|e| e.target.admin()) {
+            let stopped = tokio::time::timeout(STOP_WAIT, admin.stop(true)).await;
+            if let Ok(Err(failure)) = stopped {
+                tracing::warn!(%failure, "the local cloud was not stopped");
+            }
+        }
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A task ended without an answer.
+fn interrupted(what: &str) -> Failure {
+    Failure::new(FailureKind::Internal, what, "the task that did it ended early")
+}
+
+/// Connects and tells so; then finds out the account, attaches to the local cloud and watches it.
+async fn connect(
+    sender: mpsc::Sender<Message>,
+    shared: Arc<Mutex<Shared>>,
+    options: TargetOptions,
+    labs_dir: PathBuf,
+) {
+    let begun_ms = now_ms();
+    let engine = match reach(&shared, options, labs_dir).await {
+        Ok(engine) => engine,
+        Err(failure) => {
+            let _ = sender.send(Message::ConnectFailed(failure)).await;
+            return;
+        }
+    };
+    let target = Arc::clone(&engine.target);
+    lock(&shared).engine = Some(engine);
+    let info = TargetInfo {
+        name: target.name().to_owned(),
+        region: target.region().to_owned(),
+        account: None,
+        role: target.role().map(str::to_owned),
+        read_only: target.read_only(),
+        local: target.is_local(),
+    };
+    if sender.send(Message::Connected(info)).await.is_err() {
+        return;
+    }
+    if let Some(admin) = target.admin() {
+        match (admin.status().await, admin.attach().await) {
+            (Ok(status), Ok(attachment)) => {
+                let mut shared = lock(&shared);
+                shared.started |= status.started_ms >= begun_ms;
+                let watch = tokio::spawn(watch(attachment, sender.clone()));
+                if let Some(before) = shared.watch.replace(watch) {
+                    before.abort();
+                }
+            }
+            (Err(failure), _) | (_, Err(failure)) => {
+                let _ = sender.send(Message::Lost(failure.why)).await;
+                return;
+            }
+        }
+    }
+    match target.account().await {
+        Ok(account) => {
+            let _ = sender.send(Message::Account(account.to_owned())).await;
+        }
+        // Whatever is done next says the same; the header goes without the account.
+        Err(failure) => tracing::info!(%failure, "the account is not known"),
+    }
+}
+
+/// The engine: a new one, or the old one on a local cloud that was started again.
+async fn reach(
+    shared: &Mutex<Shared>,
+    options: TargetOptions,
+    labs_dir: PathBuf,
+) -> Result<Engine> {
+    let known = lock(shared).engine.clone();
+    if let Some(engine) = known {
+        engine.target.reconnect().await?;
+        return Ok(engine);
+    }
+    let target = Target::connect(options).await?;
+    Ok(Engine::new(target, labs_dir))
+}
+
+/// Says so when the local cloud ends.
+async fn watch(attachment: Attachment, sender: mpsc::Sender<Message>) {
+    attachment.closed().await;
+    let _ = sender.send(Message::Lost("it does not answer any more".to_owned())).await;
+}
+
+/// Passes on what the tail finds.
+async fn tail(target: Arc<Target>, groups: Vec<String>, sender: mpsc::Sender<Message>) {
+    let (_handle, mut messages) = Tail::start(target, groups, now_ms() - LOOK_BACK_MS);
+    while let Some(message) = messages.recv().await {
+        let message = match message {
+            TailMessage::Events(events) => Message::Events(events),
+            TailMessage::Status(status) => Message::Tail(health(status)),
+        };
+        if sender.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn released(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    shown: Option<&LabStatus>,
+    operation: &ReleaseOperation,
+) -> Result<labdeck_ops::release::outcome::ReleaseOutcome> {
+    match operation {
+        ReleaseOperation::Publish { description } => {
+            release::publish(engine, blueprint, description.as_deref()).await
+        }
+        ReleaseOperation::Shift(percent) => release::shift(engine, blueprint, *percent).await,
+        ReleaseOperation::Promote => release::promote(engine, blueprint).await,
+        // From what the screen shows: one guarded call per function and none before it.
+        ReleaseOperation::Rollback => match shown {
+            Some(status) => release::rollback_from(engine, blueprint, status).await,
+            None => release::rollback(engine, blueprint).await,
+        },
+        ReleaseOperation::Undo => match shown {
+            Some(status) => release::undo_from(engine, blueprint, status).await,
+            None => release::undo(engine, blueprint).await,
+        },
+    }
+}
+
+async fn exchange(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    saved: &SavedRequest,
+    stage: &str,
+) -> Result<Exchange> {
+    let outgoing = request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+    request::send(engine, outgoing).await
+}
+
+/// The lab as its files say now: a person edits them beside the console, and what is deployed, planned
+/// or checked is what was saved. What is shown follows. A lab whose files are broken meanwhile can
+/// still be destroyed as it was read before.
+async fn as_on_disk(
+    engine: &Engine,
+    shown: Arc<Blueprint>,
+    kind: &JobKind,
+    sender: &mpsc::Sender<Message>,
+) -> Result<Arc<Blueprint>> {
+    if matches!(kind, JobKind::Burst { .. } | JobKind::Compare { .. }) {
+        return Ok(shown);
+    }
+    let labs = read_labs(engine.clone()).await;
+    let found = match &labs {
+        Ok(labs) => labs.iter().find(|(name, _)| *name == shown.name).map(|(_, lab)| lab.clone()),
+        Err(failure) => Some(Err(failure.clone())),
+    };
+    let _ = sender.send(Message::Labs(labs)).await;
+    match found {
+        Some(Ok(blueprint)) => Ok(blueprint),
+        _ if *kind == JobKind::Destroy => Ok(shown),
+        Some(Err(failure)) => Err(failure),
+        None => {
+            let why = format!("its folder below {} is gone", engine.labs_dir().display());
+            Err(Failure::new(FailureKind::NotFound, format!("reading the lab {}", shown.name), why))
+        }
+    }
+}
+
+/// Reads the files of the labs, off the threads that wait for the network.
+async fn read_labs(engine: Engine) -> Result<Vec<NamedLab>> {
+    let read = tokio::task::spawn_blocking(move || engine.labs()).await;
+    let labs = read.unwrap_or_else(|_| Err(interrupted("reading the labs")))?;
+    Ok(labs.into_iter().map(|(name, blueprint)| (name, blueprint.map(Arc::new))).collect())
+}
+
+async fn job(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    kind: JobKind,
+    reporter: &Reporter,
+    cancel: CancellationToken,
+) -> Result<JobOutcome> {
+    match kind {
+        JobKind::Plan => {
+            deploy::plan(engine, blueprint, reporter, cancel).await.map(JobOutcome::Plan)
+        }
+        JobKind::Deploy => {
+            deploy::deploy(engine, blueprint, reporter, cancel).await.map(JobOutcome::Applied)
+        }
+        JobKind::Destroy => {
+            deploy::destroy(engine, blueprint, reporter, cancel).await.map(JobOutcome::Applied)
+        }
+        JobKind::Checks => checks::run(engine, blueprint).await.map(JobOutcome::Checks),
+        JobKind::Step { index } => {
+            let Some(step) = blueprint.steps.get(index) else {
+                let why = format!("the lab has {} steps", blueprint.steps.len());
+                return Err(Failure::new(FailureKind::NotFound, "running the step", why));
+            };
+            walk::run_step(engine, blueprint, step, reporter, cancel).await.map(stepped)
+        }
+        JobKind::Burst { request, stage, count, concurrency } => {
+            let outgoing =
+                request::prepare(engine, blueprint, &request, &stage, &BTreeMap::new()).await?;
+            let name = &request.name;
+            request::burst(engine, name, outgoing, count, concurrency, reporter, cancel)
+                .await
+                .map(|burst| JobOutcome::Bursts(vec![burst]))
+        }
+        JobKind::Compare { requests, stage, count, concurrency } => request::compare(
+            engine,
+            blueprint,
+            &requests,
+            &stage,
+            count,
+            concurrency,
+            reporter,
+            cancel,
+        )
+        .await
+        .map(JobOutcome::Bursts),
+    }
+}
+
+/// What a step did, in lines.
+fn stepped(report: StepReport) -> JobOutcome {
+    let mut bursts = Vec::new();
+    let did = match report.outcome {
+        StepOutcome::Deployed(summary) => {
+            vec![format!("deployed: {} changed in {:.1} s", summary.changed, summary.seconds)]
+        }
+        StepOutcome::Destroyed(summary) => {
+            let mut did = vec![format!("destroyed: {} removed", summary.changed)];
+            did.extend(
+                summary
+                    .left
+                    .iter()
+                    .map(|left| format!("left: {} {}: {}", left.resource, left.name, left.reason)),
+            );
+            did
+        }
+        StepOutcome::Sent(exchange) => {
+            let mut did = vec![format!(
+                "{} {}: {} in {:.1} ms",
+                exchange.request.method,
+                exchange.request.url,
+                exchange.status,
+                exchange.timings.total_ms
+            )];
+            did.push(exchange.body);
+            did.extend(exchange.explanation);
+            did
+        }
+        StepOutcome::Burst(burst) => {
+            bursts.push(burst);
+            Vec::new()
+        }
+        StepOutcome::Compared(all) => {
+            bursts = all;
+            Vec::new()
+        }
+        StepOutcome::Released(outcome) => outcome
+            .moves
+            .iter()
+            .map(|one| format!("{}: {} → {}", one.function, one.from, one.to))
+            .collect(),
+        StepOutcome::Chaos { on, switch } => {
+            vec![format!("{} is {}", switch.name, if on { "on" } else { "off" })]
+        }
+    };
+    let measured = bursts.iter().map(|burst| {
+        let statuses: Vec<String> =
+            burst.statuses.iter().map(|(status, count)| format!("{count}x {status}")).collect();
+        format!(
+            "{}: {} · p50 {:.1} ms · p95 {:.1} ms · p99 {:.1} ms",
+            burst.request,
+            statuses.join(", "),
+            burst.p50_ms,
+            burst.p95_ms,
+            burst.p99_ms
+        )
+    });
+    let did = did.into_iter().chain(measured).collect();
+    JobOutcome::Step { did, bursts, check: report.check }
+}
+
+/// What the header and the log pane show of the tail.
+fn health(status: TailStatus) -> TailHealth {
+    let sources = status.groups;
+    let (live, word, note) = match status.state {
+        TailState::Live => (true, "", None),
+        TailState::Connecting => (false, "connecting", None),
+        TailState::Polling if status.waiting == status.groups => (false, "waits for logs", None),
+        TailState::Polling => (false, "polling", None),
+        TailState::Disconnected { reason } => (false, "reconnecting", Some(reason)),
+    };
+    TailHealth { live, word, note, sources }
+}

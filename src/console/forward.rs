@@ -1,0 +1,69 @@
+//! A job's progress on its way to the state: never blocking the job, never flooding the screen.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use labdeck_ops::progress::{Progress, Reporter};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::message::Message;
+
+/// Progress on its way to the state: as much as fits, counters only as they are now.
+#[derive(Default)]
+struct Waiting {
+    events: Mutex<Vec<Progress>>,
+    more: Notify,
+    done: CancellationToken,
+}
+
+/// The way of a job's progress to the state.
+pub struct Forward {
+    waiting: Arc<Waiting>,
+    task: JoinHandle<()>,
+}
+
+impl Forward {
+    /// Waits until all progress was told.
+    pub async fn finish(self) {
+        self.waiting.done.cancel();
+        let _ = self.task.await;
+    }
+}
+
+/// A reporter that never blocks: what it is told waits here, and counters replace each other.
+pub fn reporter(id: u64, sender: mpsc::Sender<Message>) -> (Reporter, Forward) {
+    let waiting = Arc::new(Waiting::default());
+    let sink = Arc::clone(&waiting);
+    let reporter = Reporter::new(move |event| {
+        let mut events = sink.events.lock().unwrap_or_else(PoisonError::into_inner);
+        match (events.last_mut(), &event) {
+            (Some(last @ Progress::Requests { .. }), Progress::Requests { .. })
+            | (Some(last @ Progress::Building { .. }), Progress::Building { .. }) => *last = event,
+            _ => events.push(event),
+        }
+        drop(events);
+        sink.more.notify_one();
+    });
+    let source = Arc::clone(&waiting);
+    let task = tokio::spawn(async move {
+        loop {
+            let ended = tokio::select! {
+                () = source.more.notified() => false,
+                () = source.done.cancelled() => true,
+            };
+            let events =
+                std::mem::take(&mut *source.events.lock().unwrap_or_else(PoisonError::into_inner));
+            if !events.is_empty() && sender.send(Message::Progress { id, events }).await.is_err() {
+                return;
+            }
+            if ended {
+                return;
+            }
+            // Thousands of requests a second are a handful of messages.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    (reporter, Forward { waiting, task })
+}

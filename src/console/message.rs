@@ -1,0 +1,294 @@
+//! What tasks tell the state, and what the state asks of tasks.
+
+use std::sync::Arc;
+
+use labdeck_aws::Failure;
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::checks::CheckResult;
+use labdeck_ops::deploy::plan::{Plan, Summary};
+use labdeck_ops::progress::Progress;
+use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::request::exchange::{BurstSummary, Exchange};
+use labdeck_ops::status::{ChaosStatus, LabStatus};
+use labdeck_telemetry::{Filter, LogEvent};
+
+use crate::state::logs::TailHealth;
+
+/// What the header shows of a connected target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetInfo {
+    /// `local`, the profile, or the URL.
+    pub name: String,
+    /// Region.
+    pub region: String,
+    /// Account id, once it is known.
+    pub account: Option<String>,
+    /// The existing execution role in use.
+    pub role: Option<String>,
+    /// Whether changes are refused.
+    pub read_only: bool,
+    /// Whether it is the local cloud.
+    pub local: bool,
+}
+
+/// A lab's name with its blueprint, or with what is wrong with its files.
+pub type NamedLab = (String, Result<Arc<Blueprint>, Failure>);
+
+/// Something that happened outside the state.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a message is moved twice and never kept")]
+pub enum Message {
+    /// The five-second beat: refresh what is shown.
+    Tick,
+    /// The beat while a job runs: its clock moves.
+    Beat,
+    /// The target is connected.
+    Connected(TargetInfo),
+    /// The target's account is known.
+    Account(String),
+    /// Connecting failed.
+    ConnectFailed(Failure),
+    /// The local cloud ended; it is being started again.
+    Lost(String),
+    /// The labs of the folder.
+    Labs(Result<Vec<NamedLab>, Failure>),
+    /// Live state of a lab.
+    Status {
+        /// The lab.
+        lab: String,
+        /// The reading that asked for it; an older one is out of date.
+        reading: u64,
+        /// What was read.
+        result: Result<LabStatus, Failure>,
+    },
+    /// A job tells what it does.
+    Progress {
+        /// The job.
+        id: u64,
+        /// What happened, in order.
+        events: Vec<Progress>,
+    },
+    /// A job ended.
+    Finished {
+        /// The job.
+        id: u64,
+        /// How.
+        outcome: Result<JobOutcome, Failure>,
+    },
+    /// A release operation ended.
+    Released {
+        /// The operation.
+        operation: ReleaseOperation,
+        /// What it did.
+        result: Result<ReleaseOutcome, Failure>,
+    },
+    /// A chaos switch was moved.
+    ChaosSet {
+        /// The switch.
+        name: String,
+        /// Where it was moved to.
+        on: bool,
+        /// What it is now.
+        result: Result<ChaosStatus, Failure>,
+    },
+    /// A request was answered.
+    Answered {
+        /// The saved request's name.
+        name: String,
+        /// The exchange.
+        result: Result<Exchange, Failure>,
+    },
+    /// New log events, in the order they arrived.
+    Events(Vec<LogEvent>),
+    /// How the tail is.
+    Tail(TailHealth),
+    /// A filter has been through the events that were there when it began.
+    Filtered {
+        /// Which filter.
+        generation: u64,
+        /// Indexes of the events that match, rising.
+        matches: Vec<u64>,
+    },
+}
+
+/// A release operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReleaseOperation {
+    /// Publish a version of every function.
+    Publish {
+        /// Its description.
+        description: Option<String>,
+    },
+    /// Give the newest version this share, in per cent.
+    Shift(f64),
+    /// Give all to the canary.
+    Promote,
+    /// Take `prod` back.
+    Rollback,
+    /// Take the last move back.
+    Undo,
+}
+
+impl ReleaseOperation {
+    /// What people call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Publish { .. } => "publish".to_owned(),
+            Self::Shift(percent) => format!("shift to {percent}%"),
+            Self::Promote => "promote".to_owned(),
+            Self::Rollback => "rollback".to_owned(),
+            Self::Undo => "undo".to_owned(),
+        }
+    }
+}
+
+/// Long work, one at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobKind {
+    /// What a deploy would do.
+    Plan,
+    /// Build, plan, apply.
+    Deploy,
+    /// Tear down.
+    Destroy,
+    /// Evaluate the checks.
+    Checks,
+    /// Do a step of the course.
+    Step {
+        /// Its index in the blueprint.
+        index: usize,
+    },
+    /// One request many times.
+    Burst {
+        /// The request, as edited.
+        request: SavedRequest,
+        /// To this stage.
+        stage: String,
+        /// How often.
+        count: u64,
+        /// How many at once.
+        concurrency: usize,
+    },
+    /// The same traffic through several requests.
+    Compare {
+        /// The requests.
+        requests: Vec<SavedRequest>,
+        /// To this stage.
+        stage: String,
+        /// How often each.
+        count: u64,
+        /// How many at once.
+        concurrency: usize,
+    },
+}
+
+impl JobKind {
+    /// What people call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Deploy => "deploy",
+            Self::Destroy => "destroy",
+            Self::Checks => "checks",
+            Self::Step { .. } => "step",
+            Self::Burst { .. } => "burst",
+            Self::Compare { .. } => "compare",
+        }
+    }
+
+    /// Whether stopping it half-way leaves something half done.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Deploy | Self::Destroy | Self::Step { .. })
+    }
+}
+
+/// What a job came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobOutcome {
+    /// A plan.
+    Plan(Plan),
+    /// A deploy or destroy.
+    Applied(Summary),
+    /// The checks.
+    Checks(Vec<CheckResult>),
+    /// A step with its check.
+    Step {
+        /// What it did, in lines.
+        did: Vec<String>,
+        /// The bursts it measured.
+        bursts: Vec<BurstSummary>,
+        /// Whether it is done.
+        check: CheckResult,
+    },
+    /// A burst, or several side by side.
+    Bursts(Vec<BurstSummary>),
+}
+
+/// What the state asks for.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Leave.
+    Quit,
+    /// Give the terminal back until the shell continues the program.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Put text on the clipboard (OSC 52).
+    Copy(String),
+    /// Connect to the target, anew where it was connected.
+    Connect,
+    /// Read the labs folder.
+    LoadLabs,
+    /// Read the live state of a lab.
+    ReadStatus {
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// Number of this reading.
+        reading: u64,
+    },
+    /// Tail the functions of a lab instead of what was tailed.
+    Follow(Arc<Blueprint>),
+    /// Start a job.
+    Start {
+        /// Its number.
+        id: u64,
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// What.
+        kind: JobKind,
+    },
+    /// Stop the running job at its next safe point.
+    Cancel,
+    /// Move a release; rollback and undo act on the live state that is shown.
+    Release(Arc<Blueprint>, Option<Arc<LabStatus>>, ReleaseOperation),
+    /// Move a chaos switch.
+    Chaos {
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// The switch.
+        name: String,
+        /// On or off.
+        on: bool,
+    },
+    /// Send a request.
+    Send {
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// The request, as edited.
+        request: SavedRequest,
+        /// To this stage.
+        stage: String,
+    },
+    /// Look through the events there are.
+    Filter {
+        /// Which filter.
+        generation: u64,
+        /// Index of the first event.
+        first: u64,
+        /// The events.
+        events: Vec<Arc<LogEvent>>,
+        /// The filter.
+        filter: Filter,
+    },
+}

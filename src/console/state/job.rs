@@ -1,0 +1,140 @@
+//! The running job, and what the last one of each kind came to.
+
+use labdeck_aws::Failure;
+use labdeck_ops::checks::CheckResult;
+use labdeck_ops::deploy::plan::{Plan, Summary};
+use labdeck_ops::progress::Progress;
+
+use crate::message::JobKind;
+
+/// How a step of the plan stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepState {
+    /// Not begun.
+    Waiting,
+    /// Begun at this time, in ms since the epoch.
+    Running(i64),
+    /// Begun, and held up by this.
+    Held {
+        /// When it began, in ms since the epoch.
+        since_ms: i64,
+        /// By what.
+        reason: String,
+    },
+    /// Done in so many seconds.
+    Done(f64),
+    /// Failed.
+    Failed(Failure),
+}
+
+/// What a job has told so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Course {
+    /// The phase it is in.
+    pub phase: String,
+    /// Crates compiled, of how many, and the latest.
+    pub building: Option<(usize, usize, String)>,
+    /// Seconds the build took and crates it compiled, once it ended.
+    pub built: Option<(f64, usize)>,
+    /// The plan, once it is known.
+    pub plan: Option<Plan>,
+    /// Its steps.
+    pub steps: Vec<StepState>,
+    /// Requests answered, of how many.
+    pub requests: Option<(u64, u64)>,
+}
+
+impl Course {
+    /// Takes in what the job tells.
+    pub fn take(&mut self, event: Progress, now_ms: i64) {
+        match event {
+            Progress::Building { done, total, unit } => self.building = Some((done, total, unit)),
+            Progress::Built { seconds, compiled } => {
+                self.building = None;
+                self.built = Some((seconds, compiled));
+            }
+            Progress::Phase { name } => self.phase = name,
+            Progress::Planned { plan } => {
+                self.steps = vec![StepState::Waiting; plan.steps.len()];
+                self.plan = Some(plan);
+            }
+            Progress::StepStarted { index } => self.set(index, StepState::Running(now_ms)),
+            Progress::StepWaiting { index, reason, .. } => {
+                let since_ms = match self.steps.get(index) {
+                    Some(StepState::Running(since) | StepState::Held { since_ms: since, .. }) => {
+                        *since
+                    }
+                    _ => now_ms,
+                };
+                self.set(index, StepState::Held { since_ms, reason });
+            }
+            Progress::StepDone { index, seconds, failure } => {
+                self.set(index, failure.map_or(StepState::Done(seconds), StepState::Failed));
+            }
+            Progress::Requests { done, total } => self.requests = Some((done, total)),
+        }
+    }
+
+    fn set(&mut self, index: usize, state: StepState) {
+        if let Some(step) = self.steps.get_mut(index) {
+            *step = state;
+        }
+    }
+
+    /// Steps that ended well, of how many.
+    pub fn done(&self) -> (usize, usize) {
+        let done = self.steps.iter().filter(|step| matches!(step, StepState::Done(_))).count();
+        (done, self.steps.len())
+    }
+}
+
+/// The running job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its number.
+    pub id: u64,
+    /// The lab.
+    pub lab: String,
+    /// What it does.
+    pub kind: JobKind,
+    /// When it began, in ms since the epoch.
+    pub started_ms: i64,
+    /// What it told so far.
+    pub course: Course,
+    /// Whether it was asked to stop.
+    pub cancelling: bool,
+}
+
+/// What the deploy screen shows of the last job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// A plan that was only looked at.
+    Planned(Plan),
+    /// A deploy or destroy, with its course.
+    Applied {
+        /// Whether it was a destroy.
+        destroyed: bool,
+        /// What it did.
+        summary: Summary,
+        /// Its course.
+        course: Box<Course>,
+    },
+    /// A step of the course.
+    Stepped {
+        /// The step's title.
+        title: String,
+        /// What it did.
+        did: Vec<String>,
+        /// Its check.
+        check: CheckResult,
+    },
+    /// It failed.
+    Failed {
+        /// What was tried.
+        name: &'static str,
+        /// Why it failed.
+        failure: Failure,
+        /// Its course.
+        course: Box<Course>,
+    },
+}

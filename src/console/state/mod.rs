@@ -1,0 +1,365 @@
+//! What the screen shows: plain data, changed only by `update`.
+
+pub mod form;
+pub mod job;
+pub mod logs;
+pub mod note;
+pub mod popup;
+pub mod requests;
+pub mod traffic;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use labdeck_aws::Failure;
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::{Follows, SavedRequest};
+use labdeck_ops::checks::CheckResult;
+use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::status::{AliasStatus, FunctionStatus, LabStatus};
+
+use crate::action::{Action, Screen};
+use crate::keymap::{Facts, Key, Keymap, Mode};
+use crate::message::{ReleaseOperation, TargetInfo};
+use crate::meter::Meter;
+use crate::theme::Theme;
+
+/// What is shown is called old from this age on, in ms: the refresh is late.
+pub const OLD_MS: i64 = 8_000;
+
+/// How the way to the target is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Connection {
+    /// Being made.
+    Connecting,
+    /// There.
+    Connected(TargetInfo),
+    /// The cloud ended; it is being started again.
+    Lost(String),
+    /// Could not be made.
+    Failed(Failure),
+}
+
+/// A panel of a screen: what the focus and the zoom are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Panel {
+    Aliases,
+    Stages,
+    Traffic,
+    Logs,
+    Labs,
+    Plan,
+    Steps,
+    Checks,
+    Versions,
+    Outcome,
+    Apis,
+    Api,
+    RequestList,
+    Request,
+    Response,
+    Functions,
+    Charts,
+    Others,
+}
+
+impl Screen {
+    /// Its panels in the order of the focus.
+    pub fn panels(self) -> &'static [Panel] {
+        match self {
+            Self::Overview => &[Panel::Logs, Panel::Aliases, Panel::Stages, Panel::Traffic],
+            Self::Deploy => &[Panel::Labs, Panel::Plan, Panel::Steps, Panel::Checks],
+            Self::Release => &[Panel::Aliases, Panel::Versions, Panel::Outcome],
+            Self::Gateway => &[Panel::Apis, Panel::Api],
+            Self::Requests => &[Panel::RequestList, Panel::Request, Panel::Response],
+            Self::Logs => &[Panel::Logs],
+            Self::Metrics => &[Panel::Functions, Panel::Charts, Panel::Others],
+        }
+    }
+}
+
+/// A lab of the folder.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// Its name.
+    pub name: String,
+    /// Its blueprint, or what is wrong with its files.
+    pub blueprint: Result<Arc<Blueprint>, Failure>,
+}
+
+/// Live state with the moment it was read.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The state.
+    pub status: Arc<LabStatus>,
+    /// When, in ms since the epoch.
+    pub at_ms: i64,
+}
+
+/// Selections and scroll positions by panel.
+#[derive(Debug, Default)]
+pub struct Positions(HashMap<Panel, usize>);
+
+impl Positions {
+    /// The position in `panel`.
+    pub fn get(&self, panel: Panel) -> usize {
+        self.0.get(&panel).copied().unwrap_or(0)
+    }
+
+    /// Sets the position in `panel`.
+    pub fn set(&mut self, panel: Panel, position: usize) {
+        self.0.insert(panel, position);
+    }
+}
+
+/// Everything the screen shows.
+#[derive(Debug)]
+pub struct State {
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// The moment, in ms since the epoch; set before every update.
+    pub now_ms: i64,
+    /// The keys in force.
+    pub keymap: Arc<Keymap>,
+    /// The colours in force.
+    pub theme: Theme,
+    /// Folder of the labs.
+    pub labs_dir: PathBuf,
+    /// Name of the target before it is connected.
+    pub target_name: String,
+    /// How the way to the target is.
+    pub connection: Connection,
+    /// The labs, once they were read.
+    pub labs: Vec<Lab>,
+    /// Whether the labs were read.
+    pub labs_read: bool,
+    /// Index of the lab that is worked on.
+    pub lab: Option<usize>,
+    /// The lab to begin with.
+    pub wanted_lab: Option<String>,
+    /// Live state by lab.
+    pub statuses: HashMap<String, Fetched>,
+    /// Labs whose live state is being read, by the number of the latest reading.
+    pub reading: HashMap<String, u64>,
+    /// Number of the next reading.
+    pub next_reading: u64,
+    /// The screen.
+    pub screen: Screen,
+    /// The panel with the focus, by screen.
+    pub focus: HashMap<Screen, Panel>,
+    /// Whether the focused panel has the whole screen.
+    pub zoomed: bool,
+    /// Selections and scroll positions.
+    pub positions: Positions,
+    /// Keys typed of a sequence that is not finished.
+    pub pending: Vec<Key>,
+    /// What lies over the screen, the topmost last.
+    pub popups: Vec<Popup>,
+    /// What happened.
+    pub notes: note::Notes,
+    /// The running job.
+    pub job: Option<job::Job>,
+    /// Number of the next job.
+    pub next_job: u64,
+    /// What the last job came to.
+    pub report: Option<job::Report>,
+    /// The lab's checks as last evaluated, and when.
+    pub checks: Option<(Vec<CheckResult>, i64)>,
+    /// The release operation that is on its way.
+    pub releasing: Option<ReleaseOperation>,
+    /// What the last release operation did, and when.
+    pub outcome: Option<(ReleaseOutcome, i64)>,
+    /// Chaos switches that are being moved.
+    pub switching: Vec<String>,
+    /// The requests screen.
+    pub requests: requests::RequestsPane,
+    /// The log pane.
+    pub logs: logs::LogPane,
+    /// The numbers from the log stream.
+    pub meter: Meter,
+    /// Whether the console is leaving.
+    pub quitting: bool,
+}
+
+use popup::Popup;
+
+impl State {
+    /// The state before anything happened.
+    pub fn new(
+        keymap: Arc<Keymap>,
+        theme: Theme,
+        labs_dir: PathBuf,
+        target_name: String,
+        wanted_lab: Option<String>,
+    ) -> Self {
+        Self {
+            size: (80, 24),
+            now_ms: 0,
+            keymap,
+            theme,
+            labs_dir,
+            target_name,
+            connection: Connection::Connecting,
+            labs: Vec::new(),
+            labs_read: false,
+            lab: None,
+            wanted_lab,
+            statuses: HashMap::new(),
+            reading: HashMap::new(),
+            next_reading: 1,
+            screen: Screen::Overview,
+            focus: HashMap::new(),
+            zoomed: false,
+            positions: Positions::default(),
+            pending: Vec::new(),
+            popups: Vec::new(),
+            notes: note::Notes::default(),
+            job: None,
+            next_job: 1,
+            report: None,
+            checks: None,
+            releasing: None,
+            outcome: None,
+            switching: Vec::new(),
+            requests: requests::RequestsPane::default(),
+            logs: logs::LogPane::default(),
+            meter: Meter::default(),
+            quitting: false,
+        }
+    }
+
+    /// The target, once it is connected.
+    pub fn target(&self) -> Option<&TargetInfo> {
+        match &self.connection {
+            Connection::Connected(info) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// The lab that is worked on.
+    pub fn current_lab(&self) -> Option<&Lab> {
+        self.labs.get(self.lab?)
+    }
+
+    /// Its blueprint, where its files are right.
+    pub fn blueprint(&self) -> Option<&Arc<Blueprint>> {
+        self.current_lab()?.blueprint.as_ref().ok()
+    }
+
+    /// Its live state, where it was read.
+    pub fn fetched(&self) -> Option<&Fetched> {
+        self.statuses.get(&self.current_lab()?.name)
+    }
+
+    /// Its live state without the moment.
+    pub fn status(&self) -> Option<&LabStatus> {
+        self.fetched().map(|fetched| &*fetched.status)
+    }
+
+    /// Age of the live state in ms, where it is older than it should be.
+    pub fn stale_ms(&self) -> Option<i64> {
+        let age = self.now_ms - self.fetched()?.at_ms;
+        (age >= OLD_MS).then_some(age)
+    }
+
+    /// Name of the alias that releases move (`prod`), from the blueprint.
+    pub fn release_alias(&self) -> &str {
+        self.blueprint()
+            .and_then(|blueprint| {
+                blueprint.stages.iter().find(|stage| stage.follows == Follows::Release)
+            })
+            .map_or("prod", |stage| &stage.alias)
+    }
+
+    /// The release alias of every function that has one.
+    pub fn release_aliases(&self) -> impl Iterator<Item = (&FunctionStatus, &AliasStatus)> {
+        let name = self.release_alias().to_owned();
+        self.status().into_iter().flat_map(|status| &status.functions).filter_map(move |function| {
+            let alias = function.aliases.iter().find(|alias| alias.name == name)?;
+            Some((function, alias))
+        })
+    }
+
+    /// Which side of the split `version` of `function` is: stable, canary, or neither.
+    pub fn side(&self, function: &str, version: &str) -> Side {
+        self.release_aliases().find(|(status, _)| status.name == function).map_or(
+            Side::Other,
+            |(_, alias)| {
+                if alias.version == version {
+                    Side::Stable
+                } else if alias.canary.as_ref().is_some_and(|(canary, _)| canary == version) {
+                    Side::Canary
+                } else {
+                    Side::Other
+                }
+            },
+        )
+    }
+
+    /// The stage that requests go to.
+    pub fn stage(&self) -> Option<&str> {
+        let stages = &self.blueprint()?.stages;
+        let index = self.requests.stage.min(stages.len().checked_sub(1)?);
+        Some(&stages[index].name)
+    }
+
+    /// The selected saved request.
+    pub fn saved_request(&self) -> Option<&SavedRequest> {
+        let requests = &self.blueprint()?.requests;
+        requests.get(self.requests.selected.min(requests.len().checked_sub(1)?))
+    }
+
+    /// The panel with the focus.
+    pub fn panel(&self) -> Panel {
+        self.focus.get(&self.screen).copied().unwrap_or(self.screen.panels()[0])
+    }
+
+    /// Where keys go.
+    pub fn mode(&self) -> Mode {
+        match self.popups.last() {
+            Some(popup) if popup.types() => Mode::Input,
+            Some(_) => Mode::Popup,
+            None => Mode::Screen(self.screen),
+        }
+    }
+
+    /// What conditions of the keymap can ask.
+    pub fn facts(&self) -> Facts {
+        let chaos = self.status().is_some_and(|status| !status.chaos.is_empty());
+        let aliases = || self.release_aliases().map(|(_, alias)| alias);
+        Facts::default()
+            .with(Facts::DEPLOYED, self.status().is_some_and(|status| status.deployed))
+            .with(Facts::CHAOS, chaos)
+            .with(Facts::JOB, self.job.is_some())
+            .with(Facts::CANARY, aliases().any(|alias| alias.canary.is_some()))
+            .with(Facts::ROLLBACK, aliases().any(|alias| alias.rollback.is_some()))
+            .with(Facts::UNDO, aliases().any(|alias| alias.can_undo))
+            .with(Facts::READ_ONLY, self.target().is_some_and(|target| target.read_only))
+            .with(Facts::LOCAL, self.target().is_some_and(|target| target.local))
+            .with(Facts::ZOOMED, self.zoomed)
+            .with(Facts::PAUSED, !self.logs.follows())
+            .with(Facts::FILTERED, self.logs.filter.is_some())
+            .with(Facts::CONNECTED, self.target().is_some())
+            .with(Facts::LOGS_FOCUS, self.panel() == Panel::Logs)
+    }
+
+    /// The keys that run `action` on this screen, for labels in panels.
+    pub fn keys(&self, action: Action) -> String {
+        self.keymap
+            .keys_for(Mode::Screen(self.screen), self.facts(), action)
+            .unwrap_or_else(|| format!(":{}", action.id()))
+    }
+}
+
+/// A side of a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The version that serves.
+    Stable,
+    /// The version that is tried.
+    Canary,
+    /// Neither.
+    Other,
+}

@@ -1,0 +1,128 @@
+//! What can lie over a screen.
+
+use std::sync::Arc;
+
+use labdeck_telemetry::LogEvent;
+use tui_input::Input;
+
+use super::form::RequestForm;
+use crate::action::Action;
+use crate::message::{JobKind, ReleaseOperation};
+
+/// What is done when a question was answered with yes.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
+pub enum Intent {
+    /// Leave although a job is running.
+    Quit,
+    /// Start a job.
+    Start(JobKind),
+    /// Move a release.
+    Release(ReleaseOperation),
+    /// Move a chaos switch.
+    Chaos {
+        /// The switch.
+        name: String,
+        /// On or off.
+        on: bool,
+    },
+}
+
+/// What is asked for in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A filter.
+    Filter,
+    /// A percentage for the canary.
+    Percent,
+    /// A description for the version.
+    Description,
+    /// How many requests, how many at once: `200x8`.
+    Burst,
+    /// The same, for a comparison.
+    Compare,
+    /// The lab's name, to destroy it.
+    LabName,
+}
+
+/// A line that is asked for.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// What.
+    pub asked: Asked,
+    /// What was typed.
+    pub input: Input,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+/// A popup.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are two or three at most")]
+pub enum Popup {
+    /// Every key of the screen.
+    Help {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// Actions found by typing.
+    Palette {
+        /// What was typed.
+        input: Input,
+        /// The selected match.
+        selected: usize,
+        /// The matches, the best first.
+        matches: Vec<Action>,
+    },
+    /// The labs.
+    Labs {
+        /// The selected one.
+        selected: usize,
+    },
+    /// The chaos switches.
+    Chaos {
+        /// The selected one.
+        selected: usize,
+    },
+    /// A question, answered with yes or no.
+    Confirm {
+        /// The question in lines.
+        lines: Vec<String>,
+        /// What yes does.
+        intent: Intent,
+    },
+    /// A line that is asked for.
+    Prompt(Prompt),
+    /// The form of a request.
+    Form(RequestForm),
+    /// A log event, expanded.
+    Event {
+        /// The event.
+        event: Arc<LogEvent>,
+        /// Its text in lines: JSON indented.
+        lines: Vec<String>,
+        /// First line shown.
+        scroll: usize,
+    },
+    /// What happened so far.
+    Messages {
+        /// The selected note, counted from the newest.
+        selected: usize,
+    },
+    /// A text.
+    Text {
+        /// Its title.
+        title: String,
+        /// The text.
+        text: String,
+        /// First line shown.
+        scroll: usize,
+    },
+}
+
+impl Popup {
+    /// Whether keys are typed into it.
+    pub fn types(&self) -> bool {
+        matches!(self, Self::Palette { .. } | Self::Prompt(_) | Self::Form(_))
+    }
+}

@@ -1,0 +1,387 @@
+//! What tasks tell: connections, live state, progress, answers, log events.
+
+use std::sync::Arc;
+
+use labdeck_aws::{Failure, FailureKind};
+use labdeck_lab::Blueprint;
+use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::status::{ChaosStatus, LabStatus};
+
+use crate::message::{Effect, JobKind, JobOutcome, Message, NamedLab, ReleaseOperation};
+use crate::state::job::Report;
+use crate::state::note::Tone;
+use crate::state::{Connection, Fetched, Lab, Panel, State};
+
+/// How long a note that is no failure is shown, in ms.
+const NOTE_MS: i64 = 6_000;
+
+/// Takes in a message.
+pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Tick => tick(state),
+        Message::Beat => {
+            state.meter.recount(state.now_ms);
+            Vec::new()
+        }
+        Message::Connected(info) => {
+            if let Connection::Lost(_) = state.connection {
+                state.notes.say(state.now_ms, Tone::Good, "the cloud runs again");
+            }
+            state.connection = Connection::Connected(info);
+            vec![Effect::LoadLabs]
+        }
+        Message::Account(account) => {
+            if let Connection::Connected(info) = &mut state.connection {
+                info.account = Some(account);
+            }
+            Vec::new()
+        }
+        Message::ConnectFailed(failure) => {
+            state.notes.fail(state.now_ms, &failure);
+            state.connection = Connection::Failed(failure);
+            Vec::new()
+        }
+        Message::Lost(why) => {
+            let said = format!("the cloud ended ({why}); starting it again");
+            state.notes.say(state.now_ms, Tone::Warn, said);
+            state.connection = Connection::Lost(why);
+            state.reading.clear();
+            vec![Effect::Connect]
+        }
+        Message::Labs(result) => labs(state, result),
+        Message::Status { lab, reading, result } => {
+            // A reading from before a move would show what was there before it.
+            if state.reading.get(&lab) == Some(&reading) {
+                status(state, lab, result);
+            }
+            Vec::new()
+        }
+        Message::Progress { id, events } => {
+            let now = state.now_ms;
+            if let Some(job) = state.job.as_mut().filter(|job| job.id == id) {
+                for event in events {
+                    job.course.take(event, now);
+                }
+            }
+            Vec::new()
+        }
+        Message::Finished { id, outcome } => finished(state, id, outcome),
+        Message::Released { operation, result } => released(state, &operation, result),
+        Message::ChaosSet { name, on, result } => chaos_set(state, &name, on, result),
+        Message::Answered { name, result } => {
+            answered(state, &name, result);
+            Vec::new()
+        }
+        Message::Events(events) => {
+            for event in &events {
+                state.meter.ingest(event);
+            }
+            state.logs.extend(events);
+            state.meter.recount_if_due(state.now_ms);
+            Vec::new()
+        }
+        Message::Tail(health) => {
+            state.logs.tail = health;
+            Vec::new()
+        }
+        Message::Filtered { generation, matches } => {
+            state.logs.filtered(generation, matches);
+            Vec::new()
+        }
+    }
+}
+
+fn tick(state: &mut State) -> Vec<Effect> {
+    state.meter.recount(state.now_ms);
+    let old = state
+        .notes
+        .current()
+        .is_some_and(|note| note.tone != Tone::Bad && state.now_ms - note.at_ms > NOTE_MS);
+    if old {
+        state.notes.shown = false;
+    }
+    read_current(state)
+}
+
+/// Reads the live state of the current lab, unless it is being read already.
+fn read_current(state: &mut State) -> Vec<Effect> {
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    read(state, blueprint)
+}
+
+fn read(state: &mut State, blueprint: Arc<Blueprint>) -> Vec<Effect> {
+    if state.target().is_none() || state.reading.contains_key(&blueprint.name) {
+        return Vec::new();
+    }
+    let reading = state.next_reading;
+    state.next_reading += 1;
+    state.reading.insert(blueprint.name.clone(), reading);
+    vec![Effect::ReadStatus { blueprint, reading }]
+}
+
+fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect> {
+    let labs = match result {
+        Ok(labs) => labs,
+        Err(failure) => {
+            state.notes.fail(state.now_ms, &failure);
+            state.labs_read = true;
+            return Vec::new();
+        }
+    };
+    let before = state.current_lab().map(|lab| lab.name.clone());
+    state.labs = labs.into_iter().map(|(name, blueprint)| Lab { name, blueprint }).collect();
+    state.labs_read = true;
+    let wanted = before.or_else(|| state.wanted_lab.clone());
+    let index = wanted.and_then(|name| state.labs.iter().position(|lab| lab.name == name));
+    if index.is_none()
+        && let Some(name) = state.wanted_lab.take()
+    {
+        let said = format!("there is no lab {name:?} in {}", state.labs_dir.display());
+        state.notes.say(state.now_ms, Tone::Warn, said);
+    }
+    if let Some(failure) = state.labs.iter().find_map(|lab| lab.blueprint.as_ref().err()).cloned() {
+        state.notes.fail(state.now_ms, &failure);
+    }
+    state.lab = index.or_else(|| (!state.labs.is_empty()).then_some(0));
+    state.positions.set(Panel::Labs, state.lab.unwrap_or(0));
+    let mut effects = follow(state);
+    let all: Vec<Arc<Blueprint>> =
+        state.labs.iter().filter_map(|lab| lab.blueprint.as_ref().ok()).cloned().collect();
+    for blueprint in all {
+        effects.extend(read(state, blueprint));
+    }
+    effects
+}
+
+fn follow(state: &State) -> Vec<Effect> {
+    state.blueprint().cloned().map(Effect::Follow).into_iter().collect()
+}
+
+/// Works on another lab.
+pub fn select_lab(state: &mut State, index: usize) -> Vec<Effect> {
+    if index >= state.labs.len() {
+        return Vec::new();
+    }
+    if state.lab == Some(index) {
+        return read_current(state);
+    }
+    state.lab = Some(index);
+    state.positions = crate::state::Positions::default();
+    state.positions.set(Panel::Labs, index);
+    state.logs.clear();
+    state.meter.clear();
+    state.requests = crate::state::requests::RequestsPane::default();
+    state.checks = None;
+    state.outcome = None;
+    if state.job.is_none() {
+        state.report = None;
+    }
+    if let Some(Err(failure)) = state.labs.get(index).map(|lab| &lab.blueprint) {
+        let failure = failure.clone();
+        state.notes.fail(state.now_ms, &failure);
+    }
+    let mut effects = follow(state);
+    effects.extend(read_current(state));
+    effects
+}
+
+fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
+    state.reading.remove(&lab);
+    match result {
+        Ok(status) => {
+            let fetched = Fetched { status: Arc::new(status), at_ms: state.now_ms };
+            state.statuses.insert(lab, fetched);
+        }
+        Err(failure) if failure.kind != FailureKind::Cancelled => {
+            state.notes.fail(state.now_ms, &failure);
+        }
+        Err(_) => {}
+    }
+}
+
+fn finished(state: &mut State, id: u64, outcome: Result<JobOutcome, Failure>) -> Vec<Effect> {
+    let Some(job) = state.job.take_if(|job| job.id == id) else { return Vec::new() };
+    let name = job.kind.name();
+    let now = state.now_ms;
+    let seconds = (now - job.started_ms) as f64 / 1000.0;
+    let shown_on_deploy = !matches!(job.kind, JobKind::Burst { .. } | JobKind::Compare { .. });
+    match outcome {
+        Ok(JobOutcome::Plan(plan)) => {
+            let count = plan.steps.len();
+            let said = match count {
+                0 => format!("{}: nothing to do", plan.lab),
+                1 => format!("{}: 1 step to do", plan.lab),
+                _ => format!("{}: {count} steps to do", plan.lab),
+            };
+            state.notes.say(now, Tone::Good, said);
+            state.report = Some(Report::Planned(plan));
+        }
+        Ok(JobOutcome::Applied(summary)) => {
+            let destroyed = job.kind == JobKind::Destroy;
+            let said = format!(
+                "{} {}: {} changed, {} calls, {:.1} s",
+                summary.lab,
+                if destroyed { "destroyed" } else { "deployed" },
+                summary.changed,
+                summary.calls,
+                summary.seconds
+            );
+            let tone = if summary.left.is_empty() { Tone::Good } else { Tone::Warn };
+            state.notes.say(now, tone, said);
+            state.report =
+                Some(Report::Applied { destroyed, summary, course: Box::new(job.course) });
+        }
+        Ok(JobOutcome::Checks(checks)) => {
+            let holding = checks.iter().filter(|check| check.holds).count();
+            let said = format!("{holding} of {} checks hold", checks.len());
+            let tone = if holding == checks.len() { Tone::Good } else { Tone::Info };
+            state.notes.say(now, tone, said);
+            state.checks = Some((checks, now));
+        }
+        Ok(JobOutcome::Step { did, bursts, check }) => {
+            let JobKind::Step { index } = job.kind else { return Vec::new() };
+            let title = state
+                .blueprint()
+                .and_then(|blueprint| blueprint.steps.get(index))
+                .map_or_else(String::new, |step| step.title.clone());
+            let tone = if check.holds { Tone::Good } else { Tone::Warn };
+            let mark = if check.holds { "done" } else { "not done yet" };
+            state.notes.say(now, tone, format!("{title}: {mark} ({})", check.reason));
+            remember_check(state, &check);
+            if !bursts.is_empty() {
+                state.requests.bursts = bursts;
+            }
+            state.report = Some(Report::Stepped { title, did, check });
+        }
+        Ok(JobOutcome::Bursts(bursts)) => {
+            let answered: u64 = bursts.iter().map(|burst| burst.answered).sum();
+            let failed: u64 = bursts.iter().map(|burst| burst.failed).sum();
+            let tone = if failed == 0 { Tone::Good } else { Tone::Warn };
+            let said = format!("{name}: {answered} answered, {failed} failed in {seconds:.1} s");
+            state.notes.say(now, tone, said);
+            state.requests.bursts = bursts;
+        }
+        Err(failure) => {
+            state.notes.fail(now, &failure);
+            if shown_on_deploy {
+                state.report = Some(Report::Failed { name, failure, course: Box::new(job.course) });
+            }
+        }
+    }
+    let mut effects = Vec::new();
+    if job.kind.changes() {
+        // New functions mean new log groups; the aliases may have moved.
+        effects.extend(follow(state));
+        effects.extend(read_current(state));
+    }
+    effects
+}
+
+fn remember_check(state: &mut State, check: &labdeck_ops::checks::CheckResult) {
+    let now = state.now_ms;
+    let (checks, _) = state.checks.get_or_insert_with(|| (Vec::new(), now));
+    match checks.iter_mut().find(|known| known.name == check.name) {
+        Some(known) => *known = check.clone(),
+        None => checks.push(check.clone()),
+    }
+}
+
+fn released(
+    state: &mut State,
+    operation: &ReleaseOperation,
+    result: Result<ReleaseOutcome, Failure>,
+) -> Vec<Effect> {
+    state.releasing = None;
+    let now = state.now_ms;
+    match result {
+        Ok(outcome) => {
+            let failed = outcome
+                .moves
+                .iter()
+                .find_map(|one| one.failure.clone())
+                .or_else(|| outcome.problems.first().cloned());
+            let changed = outcome.moves.iter().filter(|one| one.changed).count();
+            match failed {
+                Some(failure) => state.notes.fail(now, &failure),
+                None if changed == 0 && outcome.deployments.is_empty() => {
+                    let why = outcome.moves.iter().find_map(|one| one.note.clone());
+                    let why = why.unwrap_or_else(|| "nothing to change".to_owned());
+                    state.notes.say(now, Tone::Info, format!("{}: {why}", outcome.operation));
+                }
+                None => {
+                    let moves: Vec<String> = outcome
+                        .moves
+                        .iter()
+                        .filter(|one| one.changed)
+                        .map(|one| format!("{} {} → {}", one.function, one.from, one.to))
+                        .collect();
+                    let said = format!(
+                        "{}: {} ({} ms)",
+                        outcome.operation,
+                        moves.join(", "),
+                        crate::text::millis(outcome.millis)
+                    );
+                    state.notes.say(now, Tone::Good, said);
+                }
+            }
+            state.outcome = Some((outcome, now));
+        }
+        Err(failure) => {
+            tracing::warn!(operation = operation.name(), %failure, "release operation failed");
+            state.notes.fail(now, &failure);
+        }
+    }
+    // What was being read may be from before the move.
+    reread(state)
+}
+
+fn reread(state: &mut State) -> Vec<Effect> {
+    if let Some(name) = state.current_lab().map(|lab| lab.name.clone()) {
+        state.reading.remove(&name);
+    }
+    read_current(state)
+}
+
+fn chaos_set(
+    state: &mut State,
+    name: &str,
+    on: bool,
+    result: Result<ChaosStatus, Failure>,
+) -> Vec<Effect> {
+    state.switching.retain(|other| other != name);
+    match result {
+        Ok(status) => {
+            let said = match status.until_ms.filter(|_| on) {
+                Some(until) => format!("{name} is on until {}", crate::text::date(until)),
+                None => format!("{name} is {}", if on { "on" } else { "off" }),
+            };
+            state.notes.say(state.now_ms, if on { Tone::Warn } else { Tone::Good }, said);
+        }
+        Err(failure) => state.notes.fail(state.now_ms, &failure),
+    }
+    reread(state)
+}
+
+fn answered(state: &mut State, name: &str, result: Result<Exchange, Failure>) {
+    match result {
+        Ok(exchange) => {
+            let tone = match exchange.status {
+                200..=399 => Tone::Good,
+                400..=499 => Tone::Warn,
+                _ => Tone::Bad,
+            };
+            let said = format!(
+                "{name}: {} in {} ms",
+                exchange.status,
+                crate::text::millis(exchange.timings.total_ms)
+            );
+            state.notes.say(state.now_ms, tone, said);
+            state.requests.answered(name, Some(exchange));
+        }
+        Err(failure) => {
+            state.notes.fail(state.now_ms, &failure);
+            state.requests.answered(name, None);
+        }
+    }
+}

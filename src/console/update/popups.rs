@@ -1,0 +1,353 @@
+//! Popups: opened, typed into, answered.
+
+use labdeck_telemetry::Filter;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use super::{act, data, scroll, work};
+use crate::action::{Action, Applies, REGISTRY};
+use crate::message::{Effect, JobKind, ReleaseOperation};
+use crate::state::form::RequestForm;
+use crate::state::note::Tone;
+use crate::state::popup::{Asked, Intent, Popup, Prompt};
+use crate::state::{Panel, State};
+
+/// Runs an action of a popup.
+pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Close | Action::InputCancel | Action::No => {
+            state.popups.pop();
+            Vec::new()
+        }
+        Action::Accept | Action::InputAccept => accept(state),
+        Action::Yes => match state.popups.pop() {
+            Some(Popup::Confirm { intent, .. }) => confirmed(state, intent),
+            Some(other) => {
+                state.popups.push(other);
+                Vec::new()
+            }
+            None => Vec::new(),
+        },
+        Action::CopyShown => copy_shown(state),
+        Action::NextField => {
+            field(state, true);
+            Vec::new()
+        }
+        Action::PreviousField => {
+            field(state, false);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn field(state: &mut State, forward: bool) {
+    match state.popups.last_mut() {
+        Some(Popup::Form(form)) => form.step(forward),
+        Some(_) => scroll::run(state, if forward { Action::Down } else { Action::Up }),
+        None => {}
+    }
+}
+
+/// What was typed changed.
+pub fn typed(state: &mut State) {
+    match state.popups.last() {
+        Some(Popup::Palette { input, .. }) => {
+            let found = search(state, input.value());
+            if let Some(Popup::Palette { matches, selected, .. }) = state.popups.last_mut() {
+                *matches = found;
+                *selected = 0;
+            }
+        }
+        Some(Popup::Form(_)) => {
+            if let Some(Popup::Form(form)) = state.popups.last_mut() {
+                form.grow();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The palette with every action of the screen.
+pub fn palette(state: &State) -> Popup {
+    let matches = search(state, "");
+    Popup::Palette { input: String::new().into(), selected: 0, matches }
+}
+
+/// The actions of the screen whose id or words match what was typed, the best first.
+fn search(state: &State, typed: &str) -> Vec<Action> {
+    let usable = REGISTRY.iter().filter(|entry| {
+        entry.applies.on(state.screen)
+            && !matches!(entry.applies, Applies::Lists)
+            && entry.action != Action::Palette
+    });
+    if typed.trim().is_empty() {
+        return usable.map(|entry| entry.action).collect();
+    }
+    let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
+    let mut fuzzy = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Action)> = usable
+        .filter_map(|entry| {
+            let id = pattern.score(Utf32Str::new(entry.id, &mut buffer), &mut fuzzy);
+            let doc = pattern.score(Utf32Str::new(entry.doc, &mut buffer), &mut fuzzy);
+            // A hit in the id is worth more than one in the words.
+            let score = id.map(|score| score * 2).into_iter().chain(doc).max()?;
+            Some((score, entry.action))
+        })
+        .collect();
+    scored.sort_by_key(|(score, action)| (std::cmp::Reverse(*score), *action as usize));
+    scored.into_iter().map(|(_, action)| action).collect()
+}
+
+fn accept(state: &mut State) -> Vec<Effect> {
+    match state.popups.pop() {
+        Some(Popup::Palette { selected, matches, .. }) => {
+            matches.get(selected).map_or_else(Vec::new, |action| act::run(state, *action))
+        }
+        Some(Popup::Labs { selected }) => data::select_lab(state, selected),
+        Some(Popup::Chaos { selected }) => {
+            let Some(name) = state
+                .blueprint()
+                .and_then(|blueprint| blueprint.chaos.get(selected))
+                .map(|chaos| chaos.name.clone())
+            else {
+                return Vec::new();
+            };
+            let on = state
+                .status()
+                .is_some_and(|status| status.chaos.iter().any(|chaos| chaos.name == name));
+            work::chaos(state, name, !on)
+        }
+        Some(Popup::Messages { selected }) => {
+            let index = state.notes.all.len().checked_sub(selected + 1);
+            if let Some(note) = index.and_then(|index| state.notes.all.get(index)) {
+                let title = crate::text::date(note.at_ms);
+                let text = note.full();
+                state.popups.push(Popup::Messages { selected });
+                state.popups.push(Popup::Text { title, text, scroll: 0 });
+            }
+            Vec::new()
+        }
+        Some(Popup::Prompt(prompt)) => answered(state, prompt),
+        Some(Popup::Form(mut form)) => {
+            match form.request() {
+                Ok(request) => {
+                    let name = request.name.clone();
+                    if request == form.original {
+                        state.requests.edits.remove(&name);
+                    }
+                    state.requests.edits.insert(name, request);
+                }
+                Err((row, error)) => {
+                    form.selected = row;
+                    form.error = Some(error);
+                    state.popups.push(Popup::Form(form));
+                }
+            }
+            Vec::new()
+        }
+        // A question wants its own key; the rest is closed.
+        Some(confirm @ Popup::Confirm { .. }) => {
+            state.popups.push(confirm);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
+    match intent {
+        Intent::Quit => {
+            state.quitting = true;
+            vec![Effect::Cancel, Effect::Quit]
+        }
+        Intent::Start(kind) => work::start(state, kind),
+        Intent::Release(operation) => work::release_now(state, operation),
+        Intent::Chaos { name, on } => work::chaos_now(state, name, on),
+    }
+}
+
+/// How many, how many at once: `200x8`, `200 x 8`, `200`.
+fn times(text: &str) -> Result<(u64, usize), String> {
+    let usage = || "write how many, how many at once: 200x8".to_owned();
+    let (count, at_once) = text.split_once(['x', '×', ' ']).unwrap_or((text, "1"));
+    let count: u64 = count.trim().parse().map_err(|_| usage())?;
+    let at_once: usize = at_once.trim_matches(['x', '×', ' ']).parse().map_err(|_| usage())?;
+    if !(1..=1_000_000).contains(&count) {
+        return Err("the number of requests goes from 1 to 1000000".to_owned());
+    }
+    if !(1..=256).contains(&at_once) {
+        return Err("how many at once goes from 1 to 256".to_owned());
+    }
+    Ok((count, at_once))
+}
+
+fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
+    let text = prompt.input.value().trim().to_owned();
+    let result = match prompt.asked {
+        Asked::Filter => filter(state, &text),
+        Asked::Description => {
+            let description = (!text.is_empty()).then_some(text);
+            Ok(work::release(state, ReleaseOperation::Publish { description }))
+        }
+        Asked::Percent => match text.trim_end_matches('%').trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => {
+                Ok(work::release(state, ReleaseOperation::Shift(percent)))
+            }
+            _ => Err("a share is a number from 0 to 100".to_owned()),
+        },
+        Asked::Burst => times(&text).map(|(count, at_once)| burst(state, count, at_once)),
+        Asked::Compare => times(&text).map(|(count, at_once)| compare(state, count, at_once)),
+        Asked::LabName => {
+            let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
+            if text == name {
+                Ok(work::start(state, JobKind::Destroy))
+            } else {
+                Err(format!("that is not {name:?}; esc leaves everything as it is"))
+            }
+        }
+    };
+    match result {
+        Ok(effects) => effects,
+        Err(error) => {
+            prompt.error = Some(error);
+            state.popups.push(Popup::Prompt(prompt));
+            Vec::new()
+        }
+    }
+}
+
+fn filter(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
+    if text.is_empty() {
+        state.logs.clear_filter();
+        return Ok(Vec::new());
+    }
+    let filter = Filter::parse(text).map_err(|error| error.to_string())?;
+    let (generation, first, events) = state.logs.set_filter(text.to_owned(), filter.clone());
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Effect::Filter { generation, first, events, filter }])
+}
+
+fn burst(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
+    let (Some(saved), Some(stage)) = (state.saved_request(), state.stage()) else {
+        state.notes.say(state.now_ms, Tone::Info, "this lab has no saved requests");
+        return Vec::new();
+    };
+    let request = state.requests.current(saved).clone();
+    let stage = stage.to_owned();
+    work::start(state, JobKind::Burst { request, stage, count, concurrency })
+}
+
+/// The requests that the lab's course compares; without one, the selected request of every API.
+fn compare(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
+    use labdeck_lab::blueprint::StepAction;
+    let (Some(blueprint), Some(stage)) = (state.blueprint().cloned(), state.stage()) else {
+        return Vec::new();
+    };
+    let stage = stage.to_owned();
+    let named = blueprint.steps.iter().find_map(|step| match &step.action {
+        StepAction::Compare { requests, .. } => Some(requests.clone()),
+        _ => None,
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    let requests: Vec<_> = blueprint
+        .requests
+        .iter()
+        .filter(|request| match &named {
+            Some(names) => names.contains(&request.name),
+            None => seen.insert(request.api.clone()),
+        })
+        .map(|request| state.requests.current(request).clone())
+        .collect();
+    if requests.len() < 2 {
+        let said = "this lab has no two requests to compare";
+        state.notes.say(state.now_ms, Tone::Info, said);
+        return Vec::new();
+    }
+    work::start(state, JobKind::Compare { requests, stage, count, concurrency })
+}
+
+fn copy_shown(state: &mut State) -> Vec<Effect> {
+    let text = match state.popups.last() {
+        Some(Popup::Event { lines, .. }) => lines.join("\n"),
+        Some(Popup::Text { text, .. }) => text.clone(),
+        _ => return Vec::new(),
+    };
+    state.notes.say(state.now_ms, Tone::Info, "copied to the clipboard");
+    vec![Effect::Copy(text)]
+}
+
+/// Opens the form of the selected request.
+pub fn edit(state: &mut State) -> Vec<Effect> {
+    if let Some(saved) = state.saved_request() {
+        let form = RequestForm::new(state.requests.current(saved));
+        state.popups.push(Popup::Form(form));
+    }
+    Vec::new()
+}
+
+/// Opens what is selected in the focused panel.
+pub fn open(state: &mut State) -> Vec<Effect> {
+    match state.panel() {
+        Panel::Logs => {
+            if let Some(event) = state.logs.selected_event().cloned() {
+                state.logs.pause_at_selected();
+                let lines = crate::state::requests::pretty(&event.text);
+                state.popups.push(Popup::Event { event, lines, scroll: 0 });
+            }
+            Vec::new()
+        }
+        Panel::Labs => data::select_lab(state, state.positions.get(Panel::Labs)),
+        Panel::RequestList => work::send(state),
+        Panel::Request => edit(state),
+        Panel::Checks => work::start(state, JobKind::Checks),
+        Panel::Steps => {
+            let index = state.positions.get(Panel::Steps);
+            let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(index));
+            if let Some(step) = step {
+                let title = format!("{}. {}", index + 1, step.title);
+                let text = step.lesson.clone();
+                state.popups.push(Popup::Text { title, text, scroll: 0 });
+            }
+            Vec::new()
+        }
+        Panel::Plan => {
+            if let Some((title, text)) = state.report.as_ref().and_then(scroll::report_text) {
+                let text = crate::text::harmless(&text).into_owned();
+                state.popups.push(Popup::Text { title, text, scroll: 0 });
+            }
+            Vec::new()
+        }
+        Panel::Response => {
+            let name = state.saved_request().map(|request| request.name.clone());
+            let answer = name.as_ref().and_then(|name| state.requests.answers.get(name));
+            if let (Some(title), Some(answer)) = (name.clone(), answer) {
+                let text = answer.body.join("\n");
+                state.popups.push(Popup::Text { title, text, scroll: 0 });
+            }
+            Vec::new()
+        }
+        _ => {
+            state.zoomed = !state.zoomed;
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::times;
+
+    #[test]
+    fn how_many_and_how_many_at_once() {
+        assert_eq!(times("200x8"), Ok((200, 8)));
+        assert_eq!(times("200 x 8"), Ok((200, 8)));
+        assert_eq!(times("50"), Ok((50, 1)));
+        assert!(times("x").is_err());
+        assert!(times("0x1").is_err());
+        assert!(times("10x1000").is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! Work that is started: jobs, releases, chaos, requests; and when it is refused.
+
+use std::sync::Arc;
+
+use crate::action::Screen;
+use crate::message::{Effect, JobKind, ReleaseOperation};
+use crate::state::job::{Course, Job};
+use crate::state::note::Tone;
+use crate::state::popup::{Intent, Popup};
+use crate::state::{Connection, Panel, State};
+
+/// Whether there is a target and a lab to work on; says so where there is not.
+pub fn ready(state: &mut State) -> bool {
+    let said = match &state.connection {
+        Connection::Connecting => "still connecting; try again in a moment".to_owned(),
+        Connection::Lost(_) => "the cloud is being started again; try again in a moment".to_owned(),
+        Connection::Failed(failure) => {
+            let failure = failure.clone();
+            state.notes.fail(state.now_ms, &failure);
+            return false;
+        }
+        Connection::Connected(_) => match state.current_lab() {
+            None if state.labs_read => {
+                format!("there are no labs in {}", state.labs_dir.display())
+            }
+            None => "the labs are still being read".to_owned(),
+            Some(lab) => match &lab.blueprint {
+                Ok(_) => return true,
+                Err(failure) => {
+                    let failure = failure.clone();
+                    state.notes.fail(state.now_ms, &failure);
+                    return false;
+                }
+            },
+        },
+    };
+    state.notes.say(state.now_ms, Tone::Warn, said);
+    false
+}
+
+/// Whether changes are allowed; says so where they are not.
+pub fn may_change(state: &mut State, what: &str) -> bool {
+    if state.target().is_some_and(|target| target.read_only) && !what.is_empty() {
+        let said = format!("{what} refused: the target is read-only");
+        state.notes.say(state.now_ms, Tone::Warn, said);
+        return false;
+    }
+    true
+}
+
+/// Whether no job is running; says so where one is.
+pub fn free(state: &mut State) -> bool {
+    if let Some(job) = &state.job {
+        let said = format!("{} of {} is running; esc stops it", job.kind.name(), job.lab);
+        state.notes.say(state.now_ms, Tone::Warn, said);
+        return false;
+    }
+    true
+}
+
+/// Starts a job, and goes where its progress is shown.
+pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
+    if !ready(state) || !free(state) {
+        return Vec::new();
+    }
+    let looks_only = matches!(kind, JobKind::Plan | JobKind::Checks);
+    if !looks_only && !may_change(state, kind.name()) {
+        return Vec::new();
+    }
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    if let JobKind::Step { index } = kind
+        && index >= blueprint.steps.len()
+    {
+        state.notes.say(state.now_ms, Tone::Info, "this lab has no steps");
+        return Vec::new();
+    }
+    match kind {
+        JobKind::Checks => super::act::show(state, Screen::Deploy, Panel::Checks),
+        JobKind::Burst { .. } | JobKind::Compare { .. } => {
+            state.requests.shown = crate::state::requests::Shown::Bursts;
+            super::act::show(state, Screen::Requests, Panel::Response);
+        }
+        JobKind::Step { .. } => super::act::show(state, Screen::Deploy, Panel::Steps),
+        JobKind::Plan | JobKind::Deploy | JobKind::Destroy => {
+            super::act::show(state, Screen::Deploy, Panel::Plan);
+        }
+    }
+    state.positions.set(Panel::Plan, 0);
+    let id = state.next_job;
+    state.next_job += 1;
+    state.job = Some(Job {
+        id,
+        lab: blueprint.name.clone(),
+        kind: kind.clone(),
+        started_ms: state.now_ms,
+        course: Course::default(),
+        cancelling: false,
+    });
+    vec![Effect::Start { id, blueprint, kind }]
+}
+
+/// Asks the running job to stop; whether there was one that was not asked yet.
+pub fn cancel(state: &mut State) -> bool {
+    match &mut state.job {
+        Some(job) if !job.cancelling => {
+            job.cancelling = true;
+            let said = format!("{} stops at its next safe point", job.kind.name());
+            state.notes.say(state.now_ms, Tone::Info, said);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Moves a release. Rollback and undo act at once; the others ask first on a target that is not local.
+pub fn release(state: &mut State, operation: ReleaseOperation) -> Vec<Effect> {
+    if !ready(state) || !may_change(state, &operation.name()) {
+        return Vec::new();
+    }
+    let at_once = matches!(
+        operation,
+        ReleaseOperation::Rollback | ReleaseOperation::Undo | ReleaseOperation::Publish { .. }
+    );
+    let local = state.target().is_some_and(|target| target.local);
+    if at_once || local {
+        return release_now(state, operation);
+    }
+    let name = state.target().map_or_else(String::new, |target| target.name.clone());
+    let lines = vec![
+        format!("{} the release of {} on {name}?", operation.name(), lab_name(state)),
+        moves(state),
+    ];
+    state.popups.push(Popup::Confirm { lines, intent: Intent::Release(operation) });
+    Vec::new()
+}
+
+fn lab_name(state: &State) -> String {
+    state.current_lab().map_or_else(String::new, |lab| lab.name.clone())
+}
+
+/// What the release alias points to now, in one line.
+fn moves(state: &State) -> String {
+    let alias = state.release_alias().to_owned();
+    let parts: Vec<String> = state
+        .release_aliases()
+        .map(|(function, alias)| match &alias.canary {
+            None => format!("{} v{}", function.name, alias.version),
+            Some((canary, share)) => format!(
+                "{} v{} + v{canary} {}",
+                function.name,
+                alias.version,
+                crate::text::percent(*share)
+            ),
+        })
+        .collect();
+    format!("{alias} now: {}", parts.join(", "))
+}
+
+/// Moves a release without asking.
+pub fn release_now(state: &mut State, operation: ReleaseOperation) -> Vec<Effect> {
+    if let Some(running) = &state.releasing {
+        let said = format!("{} is on its way", running.name());
+        state.notes.say(state.now_ms, Tone::Warn, said);
+        return Vec::new();
+    }
+    let known = state.status().is_some_and(|status| status.deployed);
+    let aliases: Vec<_> = state.release_aliases().map(|(_, alias)| alias).collect();
+    let nothing = match operation {
+        _ if !known => None,
+        ReleaseOperation::Rollback if aliases.iter().all(|alias| alias.rollback.is_none()) => {
+            Some("there is no earlier version to roll back to")
+        }
+        ReleaseOperation::Undo if aliases.iter().all(|alias| !alias.can_undo) => {
+            Some("there is no move to undo")
+        }
+        _ => None,
+    };
+    if let Some(nothing) = nothing {
+        state.notes.say(state.now_ms, Tone::Info, nothing);
+        return Vec::new();
+    }
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    state.releasing = Some(operation.clone());
+    let shown = state.fetched().map(|fetched| Arc::clone(&fetched.status));
+    vec![Effect::Release(blueprint, shown, operation)]
+}
+
+/// Gives the canary so many per cent more, or less.
+pub fn nudge(state: &mut State, by: f64) -> Vec<Effect> {
+    let share =
+        state.release_aliases().find_map(|(_, alias)| alias.canary.as_ref().map(|(_, s)| *s));
+    let percent = ((share.unwrap_or(0.0) * 100.0 + by) / 5.0).round() * 5.0;
+    if percent >= 100.0 {
+        let said =
+            format!("at 100% it is a promotion: {}", state.keys(crate::action::Action::Promote));
+        state.notes.say(state.now_ms, Tone::Info, said);
+        return Vec::new();
+    }
+    release(state, ReleaseOperation::Shift(percent.max(0.0)))
+}
+
+/// Moves a chaos switch; asks first on a target that is not local.
+pub fn chaos(state: &mut State, name: String, on: bool) -> Vec<Effect> {
+    if !ready(state) || !may_change(state, "chaos") {
+        return Vec::new();
+    }
+    if on && state.target().is_some_and(|target| !target.local) {
+        let target = state.target().map_or_else(String::new, |target| target.name.clone());
+        let lines = vec![
+            format!("Switch {name} on for {} on {target}?", lab_name(state)),
+            "It is a real failure and reaches prod where its kind does.".to_owned(),
+        ];
+        state.popups.push(Popup::Confirm { lines, intent: Intent::Chaos { name, on } });
+        return Vec::new();
+    }
+    chaos_now(state, name, on)
+}
+
+/// Moves a chaos switch without asking.
+pub fn chaos_now(state: &mut State, name: String, on: bool) -> Vec<Effect> {
+    if state.switching.contains(&name) {
+        return Vec::new();
+    }
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    state.switching.push(name.clone());
+    vec![Effect::Chaos { blueprint, name, on }]
+}
+
+/// Switches everything off that is on.
+pub fn end_chaos(state: &mut State) -> Vec<Effect> {
+    let on: Vec<String> = state
+        .status()
+        .map(|status| status.chaos.iter().map(|chaos| chaos.name.clone()).collect())
+        .unwrap_or_default();
+    if on.is_empty() {
+        state.notes.say(state.now_ms, Tone::Info, "no chaos is on");
+        return Vec::new();
+    }
+    on.into_iter().flat_map(|name| chaos(state, name, false)).collect()
+}
+
+/// Sends the selected request to the selected stage.
+pub fn send(state: &mut State) -> Vec<Effect> {
+    if !ready(state) {
+        return Vec::new();
+    }
+    let (Some(saved), Some(stage)) = (state.saved_request(), state.stage()) else {
+        state.notes.say(state.now_ms, Tone::Info, "this lab has no saved requests");
+        return Vec::new();
+    };
+    if let Some(name) = &state.requests.in_flight {
+        let said = format!("{name} still waits for its answer");
+        state.notes.say(state.now_ms, Tone::Warn, said);
+        return Vec::new();
+    }
+    let request = state.requests.current(saved).clone();
+    let stage = stage.to_owned();
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    state.requests.in_flight = Some(request.name.clone());
+    vec![Effect::Send { blueprint, request, stage }]
+}

@@ -1,0 +1,348 @@
+//! What lies over a screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Clear, Widget};
+use tui_input::Input;
+
+use super::paint::{self, Pen};
+use super::{hints, labs, layout, response};
+use crate::action::{Danger, REGISTRY};
+use crate::keymap::Mode;
+use crate::state::form::RequestForm;
+use crate::state::popup::{Asked, Popup, Prompt};
+use crate::text;
+use crate::theme::Meaning;
+
+/// Draws a popup; gives the place of the text cursor where it has one.
+pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option<Position> {
+    match popup {
+        Popup::Help { scroll } => help(buffer, area, pen, *scroll),
+        Popup::Palette { input, selected, matches } => {
+            return Some(palette(buffer, area, pen, (input, *selected, matches)));
+        }
+        Popup::Labs { selected } => {
+            let rows = labs::rows(pen, 66);
+            let height = rows.len() as u16 + 2;
+            let inner = open(buffer, layout::middle(area, 70, height.clamp(3, 20)), pen, "labs");
+            paint::list(buffer, inner, &rows, *selected, pen.style(Meaning::Selected));
+        }
+        Popup::Chaos { selected } => chaos(buffer, area, pen, *selected),
+        Popup::Confirm { lines, .. } => {
+            let wrapped: Vec<String> =
+                lines.iter().flat_map(|line| text::wrap_words(line, 60)).collect();
+            let height = wrapped.len() as u16 + 4;
+            let inner = open(buffer, layout::middle(area, 66, height), pen, "sure?");
+            let mut rows: Vec<Line> =
+                wrapped.into_iter().map(|line| pen.line(line, Meaning::Text)).collect();
+            rows.push(Line::default());
+            rows.push(keys_line(pen));
+            paint::lines(buffer, inner, rows);
+        }
+        Popup::Prompt(one) => return Some(prompt(buffer, area, pen, one)),
+        Popup::Form(one) => return Some(form(buffer, area, pen, one)),
+        Popup::Event { event, lines, scroll } => {
+            let title = format!(
+                "{} · {} · {}",
+                text::clock(event.timestamp_ms),
+                event.function,
+                paint::version(&event.version)
+            );
+            let inner = wide(buffer, area, pen, &title);
+            let columns = usize::from(inner.width);
+            let mut rows = vec![
+                pen.line(format!("{}  {}", event.group, event.stream), Meaning::Muted),
+                Line::default(),
+            ];
+            for line in lines {
+                let pieces = text::wrap(line, columns);
+                if let [one] = pieces.as_slice() {
+                    rows.push(response::json_line(pen, one, columns));
+                } else {
+                    rows.extend(pieces.iter().map(|piece| pen.line(piece, Meaning::JsonText)));
+                }
+            }
+            paint::scrolled(buffer, inner, rows, *scroll);
+        }
+        Popup::Messages { selected } => messages(buffer, area, pen, *selected),
+        Popup::Text { title, text, scroll } => {
+            let inner = wide(buffer, area, pen, title);
+            let columns = usize::from(inner.width);
+            let prose = !text.contains("\n ");
+            let rows: Vec<Line> = if prose {
+                text::wrap_words(text, columns).iter().map(|l| pen.line(l, Meaning::Text)).collect()
+            } else {
+                text::wrap(text, columns).into_iter().map(|l| pen.line(l, Meaning::Text)).collect()
+            };
+            paint::scrolled(buffer, inner, rows, *scroll);
+        }
+    }
+    None
+}
+
+/// Clears a place and frames it; gives what is inside.
+fn open(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
+    Clear.render(area, buffer);
+    let block = Block::new()
+        .borders(Borders::ALL)
+        .border_style(pen.style(Meaning::Focus))
+        .title(Line::from(vec![Span::raw(" "), pen.span(title, Meaning::Title), Span::raw(" ")]));
+    let inner = block.inner(area);
+    block.render(area, buffer);
+    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+}
+
+fn wide(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
+    let columns = layout::popup_columns((area.width, area.height)) as u16 + 4;
+    open(buffer, layout::middle(area, columns, area.height.saturating_sub(4)), pen, title)
+}
+
+/// The keys of the topmost popup.
+fn keys_line(pen: &Pen) -> Line<'static> {
+    let mut spans = Vec::new();
+    for (keys, action) in hints::hints(pen.state) {
+        spans.extend(pen.hint(&keys, action.entry().hint));
+        spans.push(Span::raw("   "));
+    }
+    Line::from(spans)
+}
+
+fn help(buffer: &mut Buffer, area: Rect, pen: &Pen, scroll: usize) {
+    let state = pen.state;
+    let title = format!("keys on {}", state.screen.title());
+    let inner = wide(buffer, area, pen, &title);
+    let columns = usize::from(inner.width);
+    let mode = Mode::Screen(state.screen);
+    let facts = state.facts();
+    let active = state.keymap.active(mode, facts);
+    let mut rows = Vec::new();
+    let mut layer = None;
+    for entry in REGISTRY {
+        let bindings: Vec<_> =
+            active.iter().filter(|binding| binding.action == Some(entry.action)).collect();
+        let Some(first) = bindings.first() else { continue };
+        let is_screen = matches!(first.layer, crate::keymap::Layer::Screen(_));
+        if layer.is_some() && layer != Some(is_screen) && entry.action.screen().is_some() {
+            rows.push(Line::default());
+        }
+        layer = Some(is_screen);
+        let keys: Vec<String> = bindings.iter().map(|binding| binding.label()).collect();
+        let doc = first.desc.as_deref().unwrap_or(entry.doc);
+        let meaning = match entry.danger {
+            Danger::Prod | Danger::Deletes => Meaning::Danger,
+            Danger::Safe | Danger::Changes => Meaning::Key,
+        };
+        rows.push(Line::from(vec![
+            pen.span(text::pad(&keys.join("  "), 18), meaning),
+            pen.span(text::fit(doc, columns.saturating_sub(19)), Meaning::Text),
+        ]));
+    }
+    paint::scrolled(buffer, inner, rows, scroll);
+}
+
+fn palette(
+    buffer: &mut Buffer,
+    area: Rect,
+    pen: &Pen,
+    (input, selected, matches): (&Input, usize, &[crate::action::Action]),
+) -> Position {
+    let inner = open(buffer, layout::middle(area, 76, 18), pen, "palette");
+    let cursor = input_line(buffer, Rect { height: 1, ..inner }, pen, "", (input, ""));
+    let columns = usize::from(inner.width);
+    let rows: Vec<Line> = matches
+        .iter()
+        .map(|action| {
+            let entry = action.entry();
+            let keys = pen
+                .state
+                .keymap
+                .keys_for(Mode::Screen(pen.state.screen), pen.state.facts(), *action)
+                .unwrap_or_default();
+            let doc = text::pad(entry.doc, columns.saturating_sub(17 + 10));
+            Line::from(vec![
+                pen.span(text::pad(entry.id, 16), Meaning::Name),
+                Span::raw(" "),
+                pen.span(doc, Meaning::Muted),
+                pen.span(text::right(&keys, 10), Meaning::Key),
+            ])
+        })
+        .collect();
+    let list = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+    if rows.is_empty() {
+        paint::empty(buffer, list, pen, "no action matches");
+    } else {
+        paint::list(buffer, list, &rows, selected, pen.style(Meaning::Selected));
+    }
+    cursor
+}
+
+/// Draws an input with its label; gives the place of its cursor.
+fn input_line(
+    buffer: &mut Buffer,
+    area: Rect,
+    pen: &Pen,
+    label: &str,
+    (input, placeholder): (&Input, &str),
+) -> Position {
+    let label_line = pen.line(label, Meaning::Muted);
+    let used = label_line.width() as u16;
+    buffer.set_line(area.x, area.y, &label_line, area.width);
+    let room = usize::from(area.width.saturating_sub(used + 1));
+    let scroll = input.visual_scroll(room);
+    let (shown, meaning) = if input.value().is_empty() {
+        (placeholder.to_owned(), Meaning::Muted)
+    } else {
+        let mut skipped = 0;
+        let value = input.value().replace('\n', "↵");
+        let rest: String = value
+            .chars()
+            .skip_while(|c| {
+                let skip = skipped < scroll;
+                skipped += unicode_width::UnicodeWidthChar::width(*c).unwrap_or(0);
+                skip
+            })
+            .collect();
+        (rest, Meaning::Strong)
+    };
+    let width = area.width.saturating_sub(used);
+    buffer.set_span(area.x + used, area.y, &pen.span(shown, meaning), width);
+    let column = input.visual_cursor().saturating_sub(scroll) as u16;
+    Position::new(area.x + used + column.min(width.saturating_sub(1)), area.y)
+}
+
+fn chaos(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
+    let state = pen.state;
+    let Some(blueprint) = state.blueprint() else { return };
+    let height = blueprint.chaos.len() as u16 + 2;
+    let inner = open(buffer, layout::middle(area, 76, height), pen, "chaos: real failures");
+    let columns = usize::from(inner.width);
+    let rows: Vec<Line> = blueprint
+        .chaos
+        .iter()
+        .map(|chaos| {
+            let on = state
+                .status()
+                .is_some_and(|status| status.chaos.iter().any(|one| one.name == chaos.name));
+            let (mark, meaning) = match (state.switching.contains(&chaos.name), on) {
+                (true, _) => ("… ", Meaning::Warn),
+                (false, true) => ("ON", Meaning::Danger),
+                (false, false) => ("off", Meaning::Muted),
+            };
+            Line::from(vec![
+                pen.span(text::pad(mark, 4), meaning),
+                pen.span(text::pad(&chaos.name, 15), Meaning::Name),
+                pen.span(text::fit(&chaos.description, columns.saturating_sub(19)), Meaning::Muted),
+            ])
+        })
+        .collect();
+    paint::list(buffer, inner, &rows, selected, pen.style(Meaning::Selected));
+}
+
+fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Position {
+    let state = pen.state;
+    let lab = state.current_lab().map_or("", |lab| lab.name.as_str());
+    let (title, help, placeholder) = match prompt.asked {
+        Asked::Filter => (
+            "filter".to_owned(),
+            "words · \"a phrase\" · -not · level:error · version:3 · function:name · /regex/"
+                .to_owned(),
+            "empty shows everything",
+        ),
+        Asked::Percent => (
+            format!("share of {} for the newest version", state.release_alias()),
+            "0 to 100; the rest stays with the stable version".to_owned(),
+            "20",
+        ),
+        Asked::Description => (
+            "publish a version of every function".to_owned(),
+            "a description for people, may be empty".to_owned(),
+            "what is new",
+        ),
+        Asked::Burst => ("burst".to_owned(), "how many x how many at once".to_owned(), "200x8"),
+        Asked::Compare => {
+            ("compare".to_owned(), "how many of each x how many at once".to_owned(), "200x8")
+        }
+        Asked::LabName => (
+            format!("destroy {lab}"),
+            format!(
+                "Functions, versions, APIs, tables with their items, roles and logs of {lab} on {} go for good. Type the lab's name.",
+                state.target().map_or("", |target| target.name.as_str())
+            ),
+            "",
+        ),
+    };
+    let help = text::wrap_words(&help, 68);
+    let height = help.len() as u16 + 5;
+    let inner = open(buffer, layout::middle(area, 76, height), pen, &title);
+    let meaning = if prompt.asked == Asked::LabName { Meaning::Warn } else { Meaning::Muted };
+    paint::lines(buffer, inner, help.iter().map(|line| pen.line(line, meaning)));
+    let row = Rect { y: inner.y + help.len() as u16, height: 1, ..inner };
+    let cursor = input_line(buffer, row, pen, "› ", (&prompt.input, placeholder));
+    let below = Rect { y: row.y + 1, height: 2, ..inner };
+    let mut rows = Vec::new();
+    if let Some(error) = &prompt.error {
+        rows.push(pen.line(error, Meaning::Danger));
+    } else {
+        rows.push(Line::default());
+    }
+    rows.push(keys_line(pen));
+    paint::lines(buffer, below, rows);
+    cursor
+}
+
+fn form(buffer: &mut Buffer, area: Rect, pen: &Pen, form: &RequestForm) -> Position {
+    let height = (form.rows.len() as u16 + 5).min(area.height.saturating_sub(2));
+    let columns = area.width.saturating_sub(8).min(110);
+    let title = format!("edit {}", form.original.name);
+    let inner = open(buffer, layout::middle(area, columns, height), pen, &title);
+    let rows = usize::from(inner.height.saturating_sub(3)).max(1);
+    let start = (form.selected + 1).saturating_sub(rows);
+    let mut cursor = Position::new(inner.x, inner.y);
+    for (line, (index, row)) in form.rows.iter().enumerate().skip(start).take(rows).enumerate() {
+        let place = Rect { y: inner.y + line as u16, height: 1, ..inner };
+        let label = text::pad(row.field.label(), 10);
+        let at = input_line(buffer, place, pen, &label, (&row.input, row.field.placeholder()));
+        if index == form.selected {
+            buffer.set_style(place, pen.style(Meaning::Selected));
+            cursor = at;
+        }
+    }
+    let below = Rect { y: inner.bottom().saturating_sub(2), height: 2, ..inner };
+    let said = match &form.error {
+        Some(error) => pen.line(error, Meaning::Danger),
+        None => {
+            pen.line("an empty row is left out; {{name}} stands for a variable", Meaning::Muted)
+        }
+    };
+    paint::lines(buffer, below, [said, keys_line(pen)]);
+    cursor
+}
+
+fn messages(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
+    let inner = wide(buffer, area, pen, "messages");
+    let columns = usize::from(inner.width);
+    let rows: Vec<Line> = pen
+        .state
+        .notes
+        .all
+        .iter()
+        .rev()
+        .map(|note| {
+            let mut words = note.text.clone();
+            if let Some(why) = &note.why {
+                words.push_str(": ");
+                words.push_str(&why.replace('\n', " "));
+            }
+            Line::from(vec![
+                pen.span(format!("{} ", &text::clock(note.at_ms)[..8]), Meaning::Muted),
+                pen.span(text::fit(&words, columns.saturating_sub(9)), hints::tone(note.tone)),
+            ])
+        })
+        .collect();
+    if rows.is_empty() {
+        paint::empty(buffer, inner, pen, "nothing happened yet");
+    } else {
+        paint::list(buffer, inner, &rows, selected, pen.style(Meaning::Selected));
+    }
+}

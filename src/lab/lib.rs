@@ -1,0 +1,150 @@
+//! Labs: `lab.toml` and `OpenAPI` documents, read into a validated blueprint.
+//!
+//! The format is described in `docs/lab-format.md`.
+
+pub mod blueprint;
+mod course;
+mod links;
+mod manifest;
+mod names;
+mod openapi;
+mod problem;
+pub mod references;
+mod section;
+mod syntax;
+#[cfg(test)]
+mod unit_tests;
+mod yaml;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+pub use blueprint::Blueprint;
+pub use problem::{Problem, Problems};
+
+use problem::{Findings, MOST_PROBLEMS, Position};
+
+/// The file that makes a folder a lab.
+pub const MANIFEST: &str = "lab.toml";
+/// Largest `lab.toml` that is read, in bytes.
+const MOST_MANIFEST_BYTES: u64 = 1024 * 1024;
+/// Largest API document: API Gateway imports at most 6 MB.
+const MOST_DOCUMENT_BYTES: u64 = 6 * 1024 * 1024;
+
+/// The lab folders directly below a directory, sorted by name: those that hold a `lab.toml`.
+///
+/// Errors are those of reading the directory.
+pub fn discover(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut labs = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let folder = entry?.path();
+        if folder.join(MANIFEST).is_file() {
+            labs.push(folder);
+        }
+    }
+    labs.sort();
+    Ok(labs)
+}
+
+/// Reads and checks the lab in a folder.
+///
+/// Every problem of `lab.toml` and of the API documents it names is reported at once. A syntax error
+/// can hide the problems behind it. Problems name the files below `dir` as it was given; the paths in
+/// the blueprint are absolute.
+pub fn read(dir: &Path) -> Result<Blueprint, Problems> {
+    let file = dir.join(MANIFEST);
+    let mut findings = Findings::new(&file);
+    let text = match read_text(&file, MOST_MANIFEST_BYTES) {
+        Ok(text) => text,
+        Err(message) => {
+            findings.add(Position { line: 1, column: 1 }, message);
+            return Err(Problems(findings.into_sorted()));
+        }
+    };
+    let absolute = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+    let manifest = manifest::read(&absolute, &text, &mut findings);
+    let mut blueprint = manifest.blueprint;
+    links::check(&manifest.links, &text, &blueprint, &mut findings);
+
+    let names_known = !manifest.damaged;
+    let mut problems = Vec::new();
+    for (index, named_at) in manifest.documents.into_iter().enumerate() {
+        problems.extend(read_document(
+            dir,
+            &mut blueprint,
+            (index, named_at),
+            names_known,
+            &mut findings,
+        ));
+    }
+    let mut all = findings.into_sorted();
+    all.extend(problems);
+    all.truncate(MOST_PROBLEMS);
+    if all.is_empty() { Ok(blueprint) } else { Err(Problems(all)) }
+}
+
+/// Reads the document of one API into the blueprint. Hands back the document's problems; that the
+/// file can't be read is a problem of the line that names it.
+fn read_document(
+    dir: &Path,
+    blueprint: &mut Blueprint,
+    (index, named_at): (usize, Position),
+    names_known: bool,
+    manifest: &mut Findings,
+) -> Vec<Problem> {
+    let Some(api) = blueprint.apis.get(index) else {
+        return Vec::new();
+    };
+    if api.file.as_os_str().is_empty() {
+        return Vec::new();
+    }
+    let name = api.name.clone();
+    // Problems name files as the caller named the folder.
+    let file = api
+        .file
+        .strip_prefix(&blueprint.dir)
+        .map_or_else(|_| api.file.clone(), |file| dir.join(file));
+    let text = match read_text(&file, MOST_DOCUMENT_BYTES) {
+        Ok(text) => text,
+        Err(message) => {
+            manifest
+                .add(named_at, message)
+                .expected("an OpenAPI file, relative to the lab's folder");
+            return Vec::new();
+        }
+    };
+    let mut findings = Findings::new(&file);
+    if let Some(root) = yaml::parse(&text, &mut findings) {
+        let functions = openapi::check(&root, &name, blueprint, names_known, &mut findings);
+        if let Some(api) = blueprint.apis.get_mut(index) {
+            api.document = root.to_value();
+            api.functions = functions;
+        }
+    }
+    findings.into_sorted()
+}
+
+/// A file's text, or why it can't be had.
+fn read_text(file: &Path, most_bytes: u64) -> Result<String, String> {
+    let failed = |error: io::Error| format!("cannot read {}: {error}", file.display());
+    // A pipe or a device would never end.
+    let metadata = std::fs::metadata(file).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(format!("cannot read {}: it is not a file", file.display()));
+    }
+    let mut bytes = Vec::new();
+    File::open(file)
+        .map_err(failed)?
+        .take(most_bytes + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > most_bytes {
+        return Err(format!("{} is larger than {most_bytes} bytes", file.display()));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        format!("{} is not UTF-8 at byte {good}", file.display())
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
+}

@@ -1,0 +1,144 @@
+//! References in a lab's files: `${function.NAME}` and its like, found and replaced.
+//!
+//! | written | stands for |
+//! | --- | --- |
+//! | `${function.NAME}` | the function's ARN, without a qualifier |
+//! | `${table.NAME}` | the table's ARN |
+//! | `${role.NAME}` | the role's ARN |
+//! | `${function.NAME.name}`, `${table.NAME.name}`, `${role.NAME.name}` | its name |
+//! | `${region}`, `${account}` | the target's region and account number |
+//!
+//! The meaning never depends on where a reference stands. `.arn` may be written out; a resource whose
+//! own name ends in `.name` or `.arn` needs the explicit form. Everything else in `${…}`, above all
+//! `${stageVariables.…}`, belongs to API Gateway and is left as it is.
+
+use serde_json::Value;
+
+/// The kinds of resources that can be referred to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceKind {
+    /// A function.
+    Function,
+    /// A table.
+    Table,
+    /// A role.
+    Role,
+}
+
+/// What of a resource is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Its ARN.
+    Arn,
+    /// Its name.
+    Name,
+}
+
+/// A reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// A resource of the lab.
+    Resource {
+        /// Its kind.
+        kind: ResourceKind,
+        /// Its name in the blueprint.
+        name: &'a str,
+        /// What of it.
+        form: Form,
+    },
+    /// The target's region.
+    Region,
+    /// The target's account number.
+    Account,
+}
+
+/// A reference for which there was no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is known for the reference `${{{0}}}`")]
+pub struct Unresolved(pub String);
+
+impl<'a> Reference<'a> {
+    /// Reads what stands between `${` and `}`; `None` when it is not one of ours.
+    pub fn parse(body: &'a str) -> Option<Self> {
+        match body {
+            "region" => return Some(Self::Region),
+            "account" => return Some(Self::Account),
+            _ => {}
+        }
+        let (kind, rest) = body.split_once('.')?;
+        let kind = match kind {
+            "function" => ResourceKind::Function,
+            "table" => ResourceKind::Table,
+            "role" => ResourceKind::Role,
+            _ => return None,
+        };
+        let (name, form) = if let Some(name) = rest.strip_suffix(".name") {
+            (name, Form::Name)
+        } else {
+            (rest.strip_suffix(".arn").unwrap_or(rest), Form::Arn)
+        };
+        Some(Self::Resource { kind, name, form })
+    }
+}
+
+/// One `${…}` in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'a> {
+    /// Byte offset of the `$`.
+    pub(crate) start: usize,
+    /// Byte offset behind the `}`.
+    pub(crate) end: usize,
+    /// What stands between the braces.
+    pub(crate) body: &'a str,
+}
+
+/// Every `${…}` of a text, in order. An opening without its closing brace ends the search.
+pub(crate) fn find(text: &str) -> impl Iterator<Item = Found<'_>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = from + text.get(from..)?.find("${")?;
+        let end = start + text[start..].find('}')? + 1;
+        from = end;
+        Some(Found { start, end, body: &text[start + 2..end - 1] })
+    })
+}
+
+/// Replaces the references of a text. `lookup` gives the value of each.
+pub fn resolve_text(
+    text: &str,
+    lookup: &dyn Fn(&Reference<'_>) -> Option<String>,
+) -> Result<String, Unresolved> {
+    let mut resolved = String::with_capacity(text.len());
+    let mut copied = 0;
+    for found in find(text) {
+        let Some(reference) = Reference::parse(found.body) else {
+            continue;
+        };
+        let value = lookup(&reference).ok_or_else(|| Unresolved(found.body.to_owned()))?;
+        resolved.push_str(&text[copied..found.start]);
+        resolved.push_str(&value);
+        copied = found.end;
+    }
+    resolved.push_str(&text[copied..]);
+    Ok(resolved)
+}
+
+/// Replaces the references in every text of a JSON value; keys stay as they are.
+pub fn resolve_value(
+    value: &Value,
+    lookup: &dyn Fn(&Reference<'_>) -> Option<String>,
+) -> Result<Value, Unresolved> {
+    Ok(match value {
+        Value::String(text) => Value::String(resolve_text(text, lookup)?),
+        Value::Array(items) => Value::Array(
+            items.iter().map(|item| resolve_value(item, lookup)).collect::<Result<_, _>>()?,
+        ),
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, member)| Ok((key.clone(), resolve_value(member, lookup)?)))
+                .collect::<Result<_, Unresolved>>()?,
+        ),
+        other => other.clone(),
+    })
+}

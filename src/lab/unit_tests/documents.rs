@@ -1,0 +1,157 @@
+//! What is said about a broken `OpenAPI` document.
+
+use std::fmt::Write;
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::{DOCUMENT, Lab, MANIFEST, assert_problem, changed};
+use crate::references::{Form, Reference, ResourceKind, resolve_text, resolve_value};
+
+#[rstest]
+#[case("openapi: \"3.0.1\"", "openapi: \"3.1.0\"", "openapi:", &["`openapi` is `3.1.0`", "API Gateway imports 3.0"])]
+#[case("openapi: \"3.0.1\"", "openapi: 3.0", "openapi:", &["`openapi` is a number", "in quotes"])]
+#[case("openapi: \"3.0.1\"", "swagger: \"2.0\"", "swagger:", &["Swagger 2.0"])]
+#[case("openapi: \"3.0.1\"", "openapl: \"3.0.1\"", "openapl:", &["has no `openapi`", "did you mean `openapi`?"])]
+#[case("  title: small", "  title: large", "title:", &["`info.title` is `large`", "expected `small`"])]
+#[case("  title: small\n", "", "version", &["`info` has no `title`"])]
+#[case("  version: \"1.0\"", "  version: 1.0", "version:", &["`info.version` is a number"])]
+#[case("  version: \"1.0\"", "  version: \"1.0\"\n  title: other", "title: other", &["`title` is already in line 3"])]
+#[case("  /things/{id}:", "  things/{id}:", "things", &["is not a path", "begins with `/`"])]
+#[case("  /things/{id}:", "  /things/{id:", "things", &["is not a path"])]
+#[case("    get:", "    gett:", "gett:", &["`gett` is not a method of API Gateway", "did you mean `get`?"])]
+#[case("x-amazon-apigateway-integration:", "x-amazon-apigateway-integraton:", "integraton", &["`GET /things/{id}` has no `x-amazon-apigateway-integration`", "did you mean"])]
+#[case("type: aws_proxy", "type: aws_prox", "aws_prox", &["unknown integration type `aws_prox`", "did you mean `aws_proxy`?"])]
+#[case("        type: aws_proxy\n", "", "httpMethod", &["has no `type`"])]
+#[case("httpMethod: POST", "httpMethod: GET", "httpMethod", &["is not `POST`"])]
+#[case("        httpMethod: POST\n", "", "type: aws_proxy", &["has no `httpMethod`"])]
+#[case("${function.small}", "${function.smal}", "uri:", &["`smal` is not a function of this lab", "did you mean `small`?"])]
+#[case("${function.small}", "${functon.small}", "uri:", &["unknown reference", "did you mean `function`?"])]
+#[case(":${stageVariables.lambdaAlias}", "", "uri:", &["does not call an alias"])]
+#[case("stageVariables.lambdaAlias", "stageVariables.lambdaAlais", "uri:", &["no stage variable `lambdaAlais`", "did you mean `lambdaAlias`?"])]
+#[case("paths:", "paths:\n  - one\nrest:", "- one", &["holds no path"])]
+#[case("info:", "info: &a [*b]\nother:", "info:", &["not valid YAML"])]
+#[case("  title: small", "  title: !Ref small", "!Ref", &["unknown tag"])]
+#[case("  title: small", "  title: small\n  <<: {}", "<<", &["merge keys"])]
+#[case("  title: small", "\ttitle: small", "title", &["not valid YAML"])]
+#[case("  title: small", "  title: small\n  x: .nan", "x: .nan", &["finite number"])]
+fn broken_documents(#[case] from: &str, #[case] to: &str, #[case] at: &str, #[case] said: &[&str]) {
+    assert_problem("small.yaml", from, to, at, said);
+}
+
+#[rstest]
+#[case("", "empty")]
+#[case("# nothing\n", "empty")]
+#[case("- a\n", "is a list")]
+#[case("just text", "is text")]
+#[case("a: 1\n---\nb: 2\n", "second document")]
+fn documents_that_are_no_mapping(#[case] document: &str, #[case] said: &str) {
+    let problems = Lab::new(MANIFEST, document).read().unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    assert!(problems.to_string().contains(said), "{problems}");
+}
+
+#[test]
+fn depth_and_repetition_are_bounded() {
+    let deep = format!("a: {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let problems = Lab::new(MANIFEST, &deep).read().unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..30 {
+        let alias = format!("*a{}", n - 1);
+        let aliases = [alias.as_str(); 10].join(", ");
+        writeln!(laughs, "a{n}: &a{n} [{aliases}]").unwrap();
+    }
+    let problems = Lab::new(MANIFEST, &laughs).read().unwrap_err();
+    assert!(problems.to_string().contains("more than 200000 values"), "{problems}");
+
+    let mut nested = "a0: &a0 [x]\n".to_owned();
+    for n in 1..300 {
+        writeln!(nested, "a{n}: &a{n} [*a{}]", n - 1).unwrap();
+    }
+    let problems = Lab::new(MANIFEST, &nested).read().unwrap_err();
+    assert!(problems.to_string().contains("nested deeper"), "{problems}");
+}
+
+#[test]
+fn anchors_and_number_keys_are_read() {
+    let document = DOCUMENT.replace(
+        "    get:\n",
+        "    get:\n      responses: { 200: &ok { description: Fine }, 201: *ok }\n",
+    );
+    let blueprint = Lab::new(MANIFEST, &document).read().unwrap();
+    let responses = &blueprint.apis[0].document["paths"]["/things/{id}"]["get"]["responses"];
+    assert_eq!(
+        *responses,
+        json!({ "200": { "description": "Fine" }, "201": { "description": "Fine" } })
+    );
+}
+
+#[test]
+fn json_documents_are_read() {
+    let blueprint = Lab::new(MANIFEST, DOCUMENT).read().unwrap();
+    let mut json = blueprint.apis[0].document.clone();
+    json["info"]["description"] = json!("tab\t, quote \", slash /, emoji 😀, line\nend");
+    let text = serde_json::to_string_pretty(&json).unwrap();
+    for text in [text.clone(), text.replace("  ", "\t"), json.to_string()] {
+        let read = Lab::new(MANIFEST, &text).read();
+        let read = read.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        assert_eq!(read.apis[0].document, json);
+    }
+}
+
+#[test]
+fn templates_keep_their_own_references() {
+    let (_, problems) = changed(
+        "small.yaml",
+        "        type: aws_proxy\n",
+        "        type: aws_proxy\n        requestTemplates: { application/json: \"${item.name}\" }\n",
+    );
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn a_mock_needs_no_address() {
+    let document = DOCUMENT.split("        type:").next().unwrap();
+    let document = format!("{document}        type: MOCK\n");
+    let blueprint = Lab::new(MANIFEST, &document).read().unwrap();
+    assert!(blueprint.apis[0].functions.is_empty());
+}
+
+#[rstest]
+#[case("${function.f}", "F-arn")]
+#[case("${function.f.arn}", "F-arn")]
+#[case("${function.f.name}", "F-name")]
+#[case("a ${table.t.x}${region} b", "a T.x-arnR b")]
+#[case("${account}/${role.r.name.arn}", "A/unknown")]
+#[case("${stageVariables.lambdaAlias} ${x} ${ $", "${stageVariables.lambdaAlias} ${x} ${ $")]
+#[case("", "")]
+fn references_are_replaced(#[case] text: &str, #[case] resolved: &str) {
+    let lookup = |reference: &Reference<'_>| {
+        Some(match reference {
+            Reference::Region => "R".to_owned(),
+            Reference::Account => "A".to_owned(),
+            Reference::Resource { kind, name, form } => {
+                let form = if *form == Form::Arn { "arn" } else { "name" };
+                match (kind, *name) {
+                    (ResourceKind::Function, "f") => format!("F-{form}"),
+                    (ResourceKind::Table, "t.x") => format!("T.x-{form}"),
+                    // The explicit form leaves a name that ends in `.name` whole.
+                    (ResourceKind::Role, "r.name") => "unknown".to_owned(),
+                    _ => return None,
+                }
+            }
+        })
+    };
+    assert_eq!(resolve_text(text, &lookup).unwrap(), resolved);
+    let value = json!({ "${region}": [text, 1, null] });
+    let expected = json!({ "${region}": [resolved, 1, null] });
+    assert_eq!(resolve_value(&value, &lookup).unwrap(), expected);
+}
+
+#[test]
+fn a_reference_without_a_value_is_an_error() {
+    let error = resolve_text("x ${table.t}", &|_| None).unwrap_err();
+    assert_eq!(error.to_string(), "nothing is known for the reference `${table.t}`");
+}

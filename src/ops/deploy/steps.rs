@@ -1,0 +1,304 @@
+//! One step at a time: what every step has at hand, and how it waits and repeats.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use labdeck_aws::{Failure, FailureKind, Result, Target};
+use tokio_util::sync::CancellationToken;
+
+use super::action::Action;
+use super::observe::Live;
+use super::pack::Code;
+use super::wanted::Wanted;
+use crate::progress::{Progress, Reporter};
+
+/// What the steps of one plan share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub target: Arc<Target>,
+    pub wanted: Wanted,
+    /// Code by function name.
+    pub code: BTreeMap<String, Code>,
+    /// Ids of APIs by name; grows as APIs are made.
+    api_ids: Mutex<HashMap<String, String>>,
+    /// The deployment of each API's wanted definition; grows as deployments are made.
+    deployments: Mutex<HashMap<String, String>>,
+}
+
+impl Context {
+    pub fn new(
+        target: Arc<Target>,
+        wanted: Wanted,
+        code: BTreeMap<String, Code>,
+        live: &Live,
+    ) -> Self {
+        let api_ids = live.apis.iter().map(|(name, api)| (name.clone(), api.id.clone())).collect();
+        let deployments = wanted
+            .apis
+            .iter()
+            .filter_map(|api| {
+                let live = live.apis.get(&api.name)?;
+                let (id, _) =
+                    live.deployments.iter().find(|(_, hash)| *hash == api.definition.hash)?;
+                Some((api.name.clone(), id.clone()))
+            })
+            .collect();
+        Self {
+            target,
+            wanted,
+            code,
+            api_ids: Mutex::new(api_ids),
+            deployments: Mutex::new(deployments),
+        }
+    }
+
+    /// The id of an API that exists by now.
+    pub fn api_id(&self, name: &str) -> Result<String> {
+        self.api_ids
+            .lock()
+            .ok()
+            .and_then(|ids| ids.get(name).cloned())
+            .ok_or_else(|| missing("API", name))
+    }
+
+    pub fn set_api_id(&self, name: &str, id: String) {
+        if let Ok(mut ids) = self.api_ids.lock() {
+            ids.insert(name.to_owned(), id);
+        }
+    }
+
+    /// The deployment of an API's wanted definition, which exists by now.
+    pub fn deployment(&self, api: &str) -> Result<String> {
+        self.deployments
+            .lock()
+            .ok()
+            .and_then(|all| all.get(api).cloned())
+            .ok_or_else(|| missing("deployment", api))
+    }
+
+    pub fn set_deployment(&self, api: &str, id: String) {
+        if let Ok(mut all) = self.deployments.lock() {
+            all.insert(api.to_owned(), id);
+        }
+    }
+}
+
+/// A part of the plan that should be there: a fault of labdeck itself.
+pub(super) fn missing(kind: &str, name: &str) -> Failure {
+    Failure::new(
+        FailureKind::Internal,
+        "applying the plan",
+        format!("the plan names {kind} {name}, which is not known"),
+    )
+}
+
+/// A step that runs.
+#[derive(Debug)]
+pub(super) struct StepRun {
+    pub context: Arc<Context>,
+    pub index: usize,
+    pub reporter: Reporter,
+    pub cancel: CancellationToken,
+}
+
+impl StepRun {
+    /// Does what the step is for.
+    pub async fn perform(&self, action: &Action) -> Result<()> {
+        match action {
+            Action::CreateRole(name) => self.create_role(name).await,
+            Action::UpdateTrust(name) => self.update_trust(name).await,
+            Action::PutRolePolicy(name) => self.put_role_policy(name).await,
+            Action::CreateTable(name) => self.create_table(name).await,
+            Action::CreateLogGroup(name) => self.create_log_group(name).await,
+            Action::SetRetention(name) => self.set_retention(name).await,
+            Action::CreateFunction(name) => self.create_function(name).await,
+            Action::UpdateCode(name) => self.update_code(name).await,
+            Action::UpdateConfiguration(name) => self.update_configuration(name).await,
+            Action::CreateAlias { function, alias, to } => {
+                self.create_alias(function, alias, to).await
+            }
+            Action::FollowLatest { function, alias } => self.follow_latest(function, alias).await,
+            Action::Grant(grant) => self.grant(grant).await,
+            Action::Revoke { function, alias, statement } => {
+                self.revoke(function, alias, statement).await
+            }
+            Action::ImportApi(name) => self.import_api(name).await,
+            Action::PutApi(name) => self.put_api(name).await,
+            Action::TagApi(name) => self.tag_api(name).await,
+            Action::CreateDeployment(name) => self.create_deployment(name).await,
+            Action::CreateStage { api, stage } => self.create_stage(api, stage).await,
+            Action::UpdateStage { api, stage, moves } => {
+                self.update_stage(api, stage, *moves).await
+            }
+            Action::DeleteApi(id) => self.delete_api(id).await,
+            Action::DeleteFunction(name) => self.delete_function(name).await,
+            Action::DeleteLogGroup(name) => self.delete_log_group(name).await,
+            Action::DeleteTable(name) => self.delete_table(name).await,
+            Action::DeleteRole(name) => self.delete_role(name).await,
+        }
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.context.target
+    }
+
+    /// Says that the step waits.
+    pub(super) fn waiting(&self, reason: impl Into<String>, at_most: Option<Duration>) {
+        self.reporter.report(Progress::StepWaiting {
+            index: self.index,
+            reason: reason.into(),
+            seconds: at_most.map(|d| d.as_secs_f64()),
+        });
+    }
+
+    /// Says so when a call of API Gateway has to wait for its rate budget.
+    pub(super) fn announce_budget(&self, operation: &str) {
+        let wait = self.target().budget_wait("API Gateway", operation);
+        if wait > Duration::from_millis(500) {
+            self.waiting(format!("API Gateway's rate for {operation}"), Some(wait));
+        }
+    }
+
+    /// Pauses, unless the person stops the work.
+    pub(super) async fn pause(&self, pause: Duration) -> Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.cancel.cancelled() => {
+                Err(Failure::new(FailureKind::Cancelled, "waiting", "stopped on request"))
+            }
+        }
+    }
+
+    /// Calls until it succeeds or fails for a reason that waiting does not mend.
+    pub(super) async fn patiently<T, Call>(&self, mut call: impl FnMut() -> Call) -> Result<T>
+    where
+        Call: Future<Output = Result<T>>,
+    {
+        let begun = Instant::now();
+        let mut attempt = 0;
+        loop {
+            let failure = match call().await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            let Some(patience) = patience(&failure, attempt) else { return Err(failure) };
+            let left = patience.limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(failure);
+            }
+            self.waiting(patience.reason, Some(left));
+            self.pause(patience.pause.min(left)).await?;
+            attempt += 1;
+        }
+    }
+
+    /// Polls until `look` answers something, quickly at first; fails after `limit`.
+    pub(super) async fn until<T, Look>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut() -> Look,
+    ) -> Result<T>
+    where
+        Look: Future<Output = Result<Option<T>>>,
+    {
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(5);
+        let mut said = false;
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            let left = limit.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                let why = format!("not done after {} s", limit.as_secs());
+                return Err(Failure::new(FailureKind::Service, format!("waiting for {what}"), why)
+                    .next("look at it in the AWS console, or run it again"));
+            }
+            if !said && begun.elapsed() > Duration::from_millis(500) {
+                said = true;
+                self.waiting(what, Some(left));
+            }
+            self.pause(pause.min(left)).await?;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+/// How to go on after a failure that waiting mends.
+#[derive(Debug, PartialEq, Eq)]
+struct Patience {
+    reason: &'static str,
+    pause: Duration,
+    limit: Duration,
+}
+
+fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
+    let grows = |first_ms: u64, most: Duration| {
+        Duration::from_millis(first_ms.saturating_mul(1 << attempt.min(16))).min(most)
+    };
+    let says = |text: &str| failure.why.contains(text);
+    let new = |reason, pause, limit| Some(Patience { reason, pause, limit });
+    match failure.code.as_deref().unwrap_or_default() {
+        // Lambda sees a new role with a delay: only these two texts mean that.
+        "InvalidParameterValueException"
+            if says("cannot be assumed by Lambda") || says("does not have permissions to call") =>
+        {
+            let pause = grows(500, Duration::from_secs(5));
+            new("the role to become usable", pause, Duration::from_mins(2))
+        }
+        "ResourceConflictException"
+            if says("update is in progress") || says("Pending") || says("being created") =>
+        {
+            let pause = grows(50, Duration::from_secs(2));
+            new("the function's last change to end", pause, Duration::from_mins(5))
+        }
+        "ConflictException" if says("concurrent modification") => {
+            let pause = grows(500, Duration::from_secs(2));
+            new("another change of the API to end", pause, Duration::from_mins(1))
+        }
+        "OperationAbortedException" => {
+            let pause = grows(500, Duration::from_secs(2));
+            new("another change of the log group to end", pause, Duration::from_mins(1))
+        }
+        "ResourceInUseException" | "DeleteConflict" | "DeleteConflictException" => {
+            let pause = grows(200, Duration::from_secs(2));
+            new("another change of it to end", pause, Duration::from_mins(1))
+        }
+        _ if failure.kind == FailureKind::Throttled => {
+            let pause = grows(1000, Duration::from_secs(30));
+            new("AWS's request rate", pause, Duration::from_mins(3))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_waiting_mends_is_repeated() {
+        let failure = |kind, code: &str, why: &str| Failure::new(kind, "x", why).code(code);
+        let not_yet = failure(
+            FailureKind::Invalid,
+            "InvalidParameterValueException",
+            "The role defined for the function cannot be assumed by Lambda.",
+        );
+        assert!(patience(&not_yet, 0).is_some());
+        let wrong =
+            failure(FailureKind::Invalid, "InvalidParameterValueException", "Memory is too small");
+        assert_eq!(patience(&wrong, 0), None);
+        let exists = failure(
+            FailureKind::Conflict,
+            "ResourceConflictException",
+            "Function already exist: greet",
+        );
+        assert_eq!(patience(&exists, 0), None);
+        let throttled = failure(FailureKind::Throttled, "ThrottlingException", "Rate exceeded");
+        let pauses: Vec<_> =
+            (0..7).filter_map(|n| patience(&throttled, n)).map(|p| p.pause.as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    }
+}

@@ -1,0 +1,18 @@
+//! What a person does: every function here is used by the console and by the headless commands.
+//!
+//! No screen, no terminal, no argument parsing. Long work reports through [`progress::Reporter`] and
+//! stops at its next safe point when its `CancellationToken` is cancelled.
+
+pub mod chaos;
+pub mod checks;
+pub mod deploy;
+pub mod engine;
+pub mod history;
+pub mod live;
+pub mod progress;
+pub mod release;
+pub mod request;
+pub mod status;
+pub mod walk;
+
+pub use engine::Engine;

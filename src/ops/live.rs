@@ -1,0 +1,110 @@
+//! Reading what is live: the calls that status and deploy share. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_apigateway::types::{Deployment, RestApi, Stage};
+use aws_sdk_dynamodb::types::TableDescription;
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
+use labdeck_aws::{Failure, FailureKind, Result, Target};
+
+/// The tag on everything that belongs to a lab.
+pub const LAB_TAG: &str = "labdeck:lab";
+/// The largest page of API Gateway's lists.
+const PAGE: i32 = 500;
+
+/// `None` instead of a failure that says that it does not exist.
+pub(crate) fn existing<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A function with its tags; `None` when there is none.
+pub(crate) async fn function(target: &Target, name: &str) -> Result<Option<GetFunctionOutput>> {
+    let answer = target.lambda().get_function().function_name(name).send().await;
+    existing(answer.map_err(|e| Failure::from_sdk(format!("reading function {name}"), &e)))
+}
+
+/// The tags of a function as a sorted map.
+pub(crate) fn function_tags(function: &GetFunctionOutput) -> BTreeMap<String, String> {
+    function
+        .tags()
+        .map(|tags| tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+        .unwrap_or_default()
+}
+
+/// Every alias of a function; none when the function does not exist.
+pub(crate) async fn aliases(target: &Target, name: &str) -> Result<Vec<AliasConfiguration>> {
+    let mut pages = target.lambda().list_aliases().function_name(name).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page =
+            page.map_err(|e| Failure::from_sdk(format!("reading the aliases of {name}"), &e));
+        match existing(page)? {
+            Some(page) => all.extend(page.aliases.unwrap_or_default()),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+/// `$LATEST` and every published version of a function, oldest first; none when it does not exist.
+pub(crate) async fn versions(target: &Target, name: &str) -> Result<Vec<FunctionConfiguration>> {
+    let list = target.lambda().list_versions_by_function().function_name(name);
+    let mut pages = list.into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page =
+            page.map_err(|e| Failure::from_sdk(format!("reading the versions of {name}"), &e));
+        match existing(page)? {
+            Some(page) => all.extend(page.versions.unwrap_or_default()),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+/// Every REST API of the account and region.
+pub(crate) async fn rest_apis(target: &Target) -> Result<Vec<RestApi>> {
+    let mut pages = target.apigateway().get_rest_apis().limit(PAGE).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::from_sdk("listing REST APIs", &e))?;
+        all.extend(page.items.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// The stages of an API; none when it does not exist.
+pub(crate) async fn stages(target: &Target, api_id: &str) -> Result<Vec<Stage>> {
+    let answer = target.apigateway().get_stages().rest_api_id(api_id).send().await;
+    let what = format!("reading the stages of API {api_id}");
+    let found = existing(answer.map_err(|e| Failure::from_sdk(what, &e)))?;
+    Ok(found.and_then(|answer| answer.item).unwrap_or_default())
+}
+
+/// The deployments of an API.
+pub async fn deployments(target: &Target, api_id: &str) -> Result<Vec<Deployment>> {
+    let list = target.apigateway().get_deployments().rest_api_id(api_id).limit(PAGE);
+    let mut pages = list.into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let what = format!("reading the deployments of API {api_id}");
+        match existing(page.map_err(|e| Failure::from_sdk(what, &e)))? {
+            Some(page) => all.extend(page.items.unwrap_or_default()),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+/// A table; `None` when there is none.
+pub(crate) async fn table(target: &Target, name: &str) -> Result<Option<TableDescription>> {
+    let answer = target.dynamodb().describe_table().table_name(name).send().await;
+    let found =
+        existing(answer.map_err(|e| Failure::from_sdk(format!("reading table {name}"), &e)))?;
+    Ok(found.and_then(|answer| answer.table))
+}

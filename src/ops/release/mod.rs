@@ -1,0 +1,119 @@
+//! Releases: publish, shift, promote, rollback, undo.
+//!
+//! All functions of a lab move together, side by side, with one guarded `UpdateAlias` each. The
+//! functions whose names end in `_from` take what was read already and make no call before it; the
+//! others read live state first.
+
+mod annotate;
+mod apply;
+mod moves;
+pub mod outcome;
+pub mod pointer;
+mod publish;
+
+use std::time::Instant;
+
+use labdeck_aws::Result;
+use labdeck_lab::Blueprint;
+
+pub use annotate::annotate;
+pub use moves::Scope;
+use moves::Stamp;
+use outcome::ReleaseOutcome;
+pub(crate) use publish::wait_until_ready;
+
+use crate::engine::Engine;
+use crate::status::{self, LabStatus};
+
+/// Publishes a version of every function whose code or configuration changed since its last one.
+///
+/// # Errors
+/// Refused while chaos has changed a function; Conflict when somebody changes it meanwhile.
+pub async fn publish(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    description: Option<&str>,
+) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read(engine, blueprint).await?;
+    publish::publish(&engine.target, blueprint, &status, description, since).await
+}
+
+/// Sends `percent` (0–100, steps of 0.01) of the release's traffic to the newest published version.
+///
+/// 0 ends a split, 100 promotes.
+///
+/// # Errors
+/// Invalid for other percentages; Refused when nothing newer is published; Conflict when somebody
+/// else moved an alias meanwhile.
+pub async fn shift(engine: &Engine, blueprint: &Blueprint, percent: f64) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read(engine, blueprint).await?;
+    let moves = moves::shift(&status, &Scope::of(blueprint)?, percent, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// Gives all of the release's traffic to the canary, or to the newest published version where no
+/// canary runs, and moves its stages to the newest API deployment.
+///
+/// # Errors
+/// Refused when there is nothing to promote; Conflict when somebody else moved an alias meanwhile.
+pub async fn promote(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read(engine, blueprint).await?;
+    let moves = moves::promote(&status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// Takes the release back: a split to its stable version alone, otherwise the newest release to
+/// the one before it.
+///
+/// # Errors
+/// Refused when there is nowhere to go; Conflict when somebody else moved an alias meanwhile.
+pub async fn rollback(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read(engine, blueprint).await?;
+    let moves = moves::rollback(&status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// [`rollback`] from what `status` shows: one `UpdateAlias` per function and nothing before it.
+///
+/// # Errors
+/// As [`rollback`]; a `status` that is out of date ends as a Conflict.
+pub async fn rollback_from(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    status: &LabStatus,
+) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let moves = moves::rollback(status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// Puts the release back to exactly what it was before the last move, weights included. Undoing an
+/// undo does the move again.
+///
+/// # Errors
+/// Refused when the last move isn't on record, was somebody else's, or named a version that is
+/// gone; Conflict when somebody else moved an alias meanwhile.
+pub async fn undo(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read(engine, blueprint).await?;
+    let moves = moves::undo(&status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// [`undo`] from what `status` shows: one `UpdateAlias` per function and nothing before it.
+///
+/// # Errors
+/// As [`undo`]; a `status` that is out of date ends as a Conflict.
+pub async fn undo_from(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    status: &LabStatus,
+) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let moves = moves::undo(status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}

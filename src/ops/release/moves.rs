@@ -1,0 +1,533 @@
+//! Which alias goes where: the arithmetic of shift, promote, rollback and undo, without any call.
+
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Follows;
+
+use super::annotate::{Back, api_name, newest_move, undoable, ways_back};
+use super::pointer::{Earlier, HISTORY_LIMIT, Placed, Pointer, Split, percent, version_name};
+use crate::status::{AliasStatus, ApiStatus, FunctionStatus, LabStatus};
+
+/// What a release of a lab is about: the alias that moves, and the stages behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scope {
+    /// The alias that releases move.
+    pub alias: String,
+    /// The stages that serve it.
+    pub stages: Vec<String>,
+    /// The stage that has the newest API deployment.
+    pub newest: Option<String>,
+    /// Functions behind each API, by API name.
+    pub functions_of: Vec<(String, Vec<String>)>,
+}
+
+impl Scope {
+    /// The scope of `blueprint`: the alias of its first stage that follows a release.
+    pub fn of(blueprint: &Blueprint) -> Result<Self> {
+        let released = |stage: &&labdeck_lab::blueprint::Stage| stage.follows == Follows::Release;
+        let Some(first) = blueprint.stages.iter().find(released) else {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("releasing lab {}", blueprint.name),
+                "it has no stage that follows a release",
+            )
+            .next("give a stage of lab.toml follows = \"release\""));
+        };
+        let stages = blueprint.stages.iter().filter(|stage| stage.alias == first.alias);
+        let newest = blueprint.stages.iter().find(|stage| stage.follows == Follows::Latest);
+        Ok(Self {
+            alias: first.alias.clone(),
+            stages: stages.map(|stage| stage.name.clone()).collect(),
+            newest: newest.map(|stage| stage.name.clone()),
+            functions_of: blueprint
+                .apis
+                .iter()
+                .map(|api| (api.name.clone(), api.functions.clone()))
+                .collect(),
+        })
+    }
+
+    /// The functions whose pointer keeps the deployments of this API.
+    fn keepers(&self, api: &str, functions: &[FunctionStatus]) -> Vec<String> {
+        let named = self.functions_of.iter().find(|(name, _)| name == api);
+        let mut keepers: Vec<String> = named
+            .map(|(_, names)| names.clone())
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|name| functions.iter().any(|function| &function.name == name))
+            .collect();
+        if keepers.is_empty() {
+            // An API without functions, such as one of mocks: somebody has to keep it.
+            keepers.extend(functions.first().map(|function| function.name.clone()));
+        }
+        keepers
+    }
+}
+
+/// When a move happens and who does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Ms since the epoch.
+    pub at_ms: u64,
+    /// Who.
+    pub by: String,
+}
+
+impl Stamp {
+    /// Now, by the person who is logged in.
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            at_ms: since.map_or(0, |since| since.as_millis() as u64),
+            by: super::pointer::operator(),
+        }
+    }
+}
+
+/// One alias to move, with everything that its one `UpdateAlias` needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Function name.
+    pub function: String,
+    /// Alias name.
+    pub alias: String,
+    /// What it was seen to serve.
+    pub from: Split,
+    /// The revision id that was seen.
+    pub revision_id: String,
+    /// What it will serve.
+    pub to: Split,
+    /// The person's own text.
+    pub text: String,
+    /// What is kept for the next rollback and undo.
+    pub pointer: Pointer,
+    /// A word on why it goes there or stays.
+    pub note: Option<String>,
+}
+
+/// A function that is not touched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stay {
+    /// Function name.
+    pub function: String,
+    /// What it serves.
+    pub serves: String,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// A stage to give another deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageMove {
+    /// API id.
+    pub api_id: String,
+    /// API name, or its id when it is not the lab's any more.
+    pub api: String,
+    /// Stage name.
+    pub stage: String,
+    /// The deployment it was seen to serve; empty when that is not known.
+    pub from: String,
+    /// The deployment it will serve.
+    pub to: String,
+    /// Only when the aliases of all of these moved.
+    pub functions: Vec<String>,
+}
+
+/// Everything that one operation on a release does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moves {
+    /// The lab.
+    pub lab: String,
+    /// `shift 20%`, `promote` …
+    pub operation: String,
+    /// Aliases to move.
+    pub changes: Vec<Change>,
+    /// Functions that stay untouched.
+    pub stays: Vec<Stay>,
+    /// Stages to move after them.
+    pub stages: Vec<StageMove>,
+}
+
+/// Shifts `share` percent of the traffic to the newest published version.
+pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Result<Moves> {
+    let operation = format!("shift {}%", percent(share / 100.0));
+    let what =
+        format!("shifting {}% of {} of lab {}", percent(share / 100.0), scope.alias, status.lab);
+    let weight = (share * 100.0).round() / 10_000.0;
+    if !share.is_finite() || !(0.0..=100.0).contains(&share) || (share > 0.0 && weight == 0.0) {
+        let why = format!("{share} is not a percentage that an alias can have");
+        return Err(Failure::new(FailureKind::Invalid, what, why)
+            .next("give a number from 0 to 100; the finest step is 0.01"));
+    }
+    if (weight - 1.0).abs() < f64::EPSILON {
+        return promote(status, scope, stamp);
+    }
+    let live = aliases(status, scope, &what)?;
+    let targets: Vec<(Split, Option<String>)> = live
+        .iter()
+        .map(|(function, alias)| {
+            if weight == 0.0 {
+                (Split::alone(&alias.version), None)
+            } else {
+                canary_of(function, alias, weight)
+            }
+        })
+        .collect();
+    if live.iter().zip(&targets).all(|((_, alias), (to, _))| to.same(&alias.split())) {
+        if weight == 0.0 || live.iter().any(|(_, alias)| alias.canary.is_some()) {
+            return Ok(unchanged(status, operation, &live, "it is that way already"));
+        }
+        let why = reasons(&live, &targets);
+        return Err(Failure::new(FailureKind::Refused, what, why).next(format!(
+            "change and deploy the lab, then publish: labdeck release {} publish",
+            status.lab
+        )));
+    }
+    let changes = live
+        .iter()
+        .zip(targets)
+        .map(|((function, alias), (to, note))| {
+            let history = alias.trusted().map(|p| p.history.clone()).unwrap_or_default();
+            change("shift", function, alias, to, history, Vec::new(), note, stamp)
+        })
+        .collect();
+    Ok(moves(status, operation, changes, Vec::new(), Vec::new()))
+}
+
+/// The newest published version beside the stable one, or the stable one alone and why.
+fn canary_of(
+    function: &FunctionStatus,
+    alias: &AliasStatus,
+    weight: f64,
+) -> (Split, Option<String>) {
+    match newer(function, &alias.version) {
+        Ok(version) => {
+            let canary = Some((version, weight));
+            (Split { stable: alias.version.clone(), canary }, None)
+        }
+        Err(reason) => (alias.split(), Some(reason)),
+    }
+}
+
+/// The newest published version, when it is newer than `stable`.
+fn newer(function: &FunctionStatus, stable: &str) -> Result<String, String> {
+    let Ok(current) = stable.parse::<u64>() else {
+        return Err(format!("the alias follows {stable}, not a published version"));
+    };
+    let newest = function.versions.iter().filter_map(|v| v.version.parse::<u64>().ok()).max();
+    match newest {
+        Some(version) if version > current => Ok(version.to_string()),
+        _ => Err(format!("nothing newer than v{current} is published")),
+    }
+}
+
+/// Gives all of the alias to the canary, or to the newest version, and the newest API deployment
+/// with it.
+pub fn promote(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
+    let what = format!("promoting {} of lab {}", scope.alias, status.lab);
+    let live = aliases(status, scope, &what)?;
+    let split = live.iter().any(|(_, alias)| alias.canary.is_some());
+    let targets: Vec<(Split, Option<String>)> = live
+        .iter()
+        .map(|(function, alias)| match &alias.canary {
+            Some((canary, _)) => (Split::alone(canary), None),
+            None if split => (Split::alone(&alias.version), Some("it has no canary".to_owned())),
+            None => match newer(function, &alias.version) {
+                Ok(version) => (Split::alone(version), None),
+                Err(reason) => (Split::alone(&alias.version), Some(reason)),
+            },
+        })
+        .collect();
+    let stages = newest_deployments(status, scope);
+    let moved = live.iter().zip(&targets).any(|((_, alias), (to, _))| !to.same(&alias.split()));
+    if !moved && stages.is_empty() {
+        return Err(Failure::new(FailureKind::Refused, what, reasons(&live, &targets)).next(
+            format!(
+                "change and deploy the lab, then publish: labdeck release {} publish",
+                status.lab
+            ),
+        ));
+    }
+    let changes = live
+        .iter()
+        .zip(targets)
+        .map(|((function, alias), (to, note))| {
+            let before = placed_before(&stages, &function.name);
+            let mut history = vec![Earlier {
+                version: alias.version.clone(),
+                replaced_ms: stamp.at_ms,
+                deployments: before.clone(),
+            }];
+            history.extend(alias.trusted().map(|p| p.history.clone()).unwrap_or_default());
+            history.truncate(HISTORY_LIMIT);
+            change("promote", function, alias, to, history, before, note, stamp)
+        })
+        .collect();
+    Ok(moves(status, "promote".to_owned(), changes, Vec::new(), stages))
+}
+
+/// Takes the alias back: a split to its stable version, otherwise the newest release to the one
+/// before it.
+pub fn rollback(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
+    let what = format!("rolling {} of lab {} back", scope.alias, status.lab);
+    let live = aliases(status, scope, &what)?;
+    let ways = ways_back(&status.functions, &scope.alias);
+    let wanted: Vec<Placed> = live
+        .iter()
+        .zip(&ways)
+        .filter(|(_, way)| **way == Back::Known)
+        .filter_map(|((_, alias), _)| alias.trusted()?.history.first())
+        .flat_map(|earlier| earlier.deployments.clone())
+        .collect();
+    let stages = stage_moves(status, scope, wanted);
+    let mut changes = Vec::new();
+    let mut stays = Vec::new();
+    for ((function, alias), way) in live.iter().zip(ways) {
+        let known = alias.trusted().map(|p| p.history.clone()).unwrap_or_default();
+        let (version, history, note) = match way {
+            Back::Stays(reason) => {
+                stays.push(stay(function, alias, reason));
+                continue;
+            }
+            Back::Stable => (alias.version.clone(), known, None),
+            Back::Known => {
+                let Some((head, tail)) = known.split_first() else { continue };
+                (head.version.clone(), tail.to_vec(), None)
+            }
+            Back::Guess(version) => {
+                let note = format!(
+                    "a guess: another tool moved or described this alias, and v{version} is the \
+                     newest older version"
+                );
+                (version, Vec::new(), Some(note))
+            }
+        };
+        let before = placed_before(&stages, &function.name);
+        let to = Split::alone(version);
+        changes.push(change("rollback", function, alias, to, history, before, note, stamp));
+    }
+    if changes.is_empty() {
+        return Err(refused_all(what, &stays));
+    }
+    Ok(moves(status, "rollback".to_owned(), changes, stays, stages))
+}
+
+/// Puts the alias back to exactly what it was before the last move, weights included.
+pub fn undo(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
+    let what = format!("undoing the last move of {} of lab {}", scope.alias, status.lab);
+    let live = aliases(status, scope, &what)?;
+    let newest = newest_move(&status.functions, &scope.alias);
+    let undone = |function: &FunctionStatus| undoable(function, &scope.alias, newest);
+    let wanted: Vec<Placed> = live
+        .iter()
+        .filter(|(function, _)| undone(function))
+        .filter_map(|(_, alias)| alias.trusted())
+        .flat_map(|pointer| pointer.was_deployments.clone())
+        .collect();
+    let stages = stage_moves(status, scope, wanted);
+    let mut changes = Vec::new();
+    let mut stays = Vec::new();
+    for (function, alias) in &live {
+        let Some(pointer) = alias.trusted().filter(|_| undone(function)) else {
+            stays.push(stay(function, alias, why_not_undone(alias)));
+            continue;
+        };
+        let before = placed_before(&stages, &function.name);
+        let to = pointer.was.clone();
+        let history = pointer.was_history.clone();
+        changes.push(change("undo", function, alias, to, history, before, None, stamp));
+    }
+    if changes.is_empty() {
+        return Err(refused_all(what, &stays));
+    }
+    Ok(moves(status, "undo".to_owned(), changes, stays, stages))
+}
+
+fn why_not_undone(alias: &AliasStatus) -> String {
+    match (&alias.pointer, alias.trusted()) {
+        (None, _) => "no move of it is on record".to_owned(),
+        (Some(pointer), None) => format!(
+            "somebody else moved it since: labdeck left {}, it serves {}",
+            pointer.now,
+            alias.split()
+        ),
+        (Some(_), Some(pointer)) if pointer.was.canary.is_some() => {
+            "the last move did not touch it, or a version it had is deleted".to_owned()
+        }
+        _ => "the last move did not touch it, or the version it had is deleted".to_owned(),
+    }
+}
+
+/// Every function with its alias; a lab without them can't be released.
+fn aliases<'a>(
+    status: &'a LabStatus,
+    scope: &Scope,
+    what: &str,
+) -> Result<Vec<(&'a FunctionStatus, &'a AliasStatus)>> {
+    let missing = |name: &str, thing: &str| {
+        Failure::new(FailureKind::NotFound, what, format!("{name} {thing}"))
+            .next(format!("deploy it first: labdeck deploy {}", status.lab))
+    };
+    if status.functions.is_empty() {
+        return Err(Failure::new(FailureKind::Refused, what, "the lab has no functions"));
+    }
+    status
+        .functions
+        .iter()
+        .map(|function| {
+            if !function.exists {
+                return Err(missing(&format!("function {}", function.name), "does not exist"));
+            }
+            let alias = function.aliases.iter().find(|alias| alias.name == scope.alias);
+            alias.map(|alias| (function, alias)).ok_or_else(|| {
+                missing(
+                    &format!("function {}", function.name),
+                    &format!("has no alias {}", scope.alias),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Stages of the release whose deployment is not the newest stage's.
+fn newest_deployments(status: &LabStatus, scope: &Scope) -> Vec<StageMove> {
+    let Some(newest) = &scope.newest else { return Vec::new() };
+    let mut wanted = Vec::new();
+    for api in &status.apis {
+        let Some(source) = deployment(api, newest) else { continue };
+        wanted.extend(scope.stages.iter().map(|stage| Placed {
+            api_id: api.id.clone(),
+            stage: stage.clone(),
+            deployment_id: source.to_owned(),
+        }));
+    }
+    wanted.retain(|placed| {
+        status
+            .apis
+            .iter()
+            .any(|api| api.id == placed.api_id && deployment(api, &placed.stage).is_some())
+    });
+    stage_moves(status, scope, wanted)
+}
+
+fn deployment<'a>(api: &'a ApiStatus, stage: &str) -> Option<&'a str> {
+    let found = api.stages.iter().find(|live| live.name == stage)?;
+    Some(found.deployment_id.as_str()).filter(|id| !id.is_empty())
+}
+
+/// The moves that bring stages to `wanted`, without those that are there already.
+fn stage_moves(status: &LabStatus, scope: &Scope, wanted: Vec<Placed>) -> Vec<StageMove> {
+    let mut moves: Vec<StageMove> = Vec::new();
+    for placed in wanted {
+        let api = status.apis.iter().find(|api| api.id == placed.api_id);
+        let from = api.and_then(|api| deployment(api, &placed.stage)).unwrap_or_default();
+        let planned =
+            |known: &StageMove| known.api_id == placed.api_id && known.stage == placed.stage;
+        if from == placed.deployment_id || moves.iter().any(planned) {
+            continue;
+        }
+        let name = api_name(&status.apis, &placed.api_id).to_owned();
+        moves.push(StageMove {
+            functions: scope.keepers(&name, &status.functions),
+            api: name,
+            from: from.to_owned(),
+            to: placed.deployment_id,
+            api_id: placed.api_id,
+            stage: placed.stage,
+        });
+    }
+    moves
+}
+
+/// What the function's pointer keeps of the stages that move.
+fn placed_before(stages: &[StageMove], function: &str) -> Vec<Placed> {
+    stages
+        .iter()
+        .filter(|stage| {
+            !stage.from.is_empty() && stage.functions.iter().any(|name| name == function)
+        })
+        .map(|stage| Placed {
+            api_id: stage.api_id.clone(),
+            stage: stage.stage.clone(),
+            deployment_id: stage.from.clone(),
+        })
+        .collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "private; the parts of one move, once")]
+fn change(
+    operation: &str,
+    function: &FunctionStatus,
+    alias: &AliasStatus,
+    to: Split,
+    history: Vec<Earlier>,
+    was_deployments: Vec<Placed>,
+    note: Option<String>,
+    stamp: &Stamp,
+) -> Change {
+    let was_history = alias.trusted().map(|pointer| pointer.history.clone()).unwrap_or_default();
+    Change {
+        function: function.name.clone(),
+        alias: alias.name.clone(),
+        from: alias.split(),
+        revision_id: alias.revision_id.clone(),
+        text: alias.description.clone(),
+        pointer: Pointer {
+            operation: operation.to_owned(),
+            now: to.clone(),
+            history,
+            was: alias.split(),
+            was_history,
+            was_deployments,
+            at_ms: stamp.at_ms,
+            by: stamp.by.clone(),
+        },
+        to,
+        note,
+    }
+}
+
+fn moves(
+    status: &LabStatus,
+    operation: String,
+    changes: Vec<Change>,
+    stays: Vec<Stay>,
+    stages: Vec<StageMove>,
+) -> Moves {
+    Moves { lab: status.lab.clone(), operation, changes, stays, stages }
+}
+
+fn stay(function: &FunctionStatus, alias: &AliasStatus, reason: String) -> Stay {
+    Stay { function: function.name.clone(), serves: alias.split().to_string(), reason }
+}
+
+fn unchanged(
+    status: &LabStatus,
+    operation: String,
+    live: &[(&FunctionStatus, &AliasStatus)],
+    reason: &str,
+) -> Moves {
+    let stays = live.iter().map(|(f, alias)| stay(f, alias, reason.to_owned())).collect();
+    moves(status, operation, Vec::new(), stays, Vec::new())
+}
+
+fn reasons(
+    live: &[(&FunctionStatus, &AliasStatus)],
+    targets: &[(Split, Option<String>)],
+) -> String {
+    let named = live.iter().zip(targets).map(|((function, alias), (_, note))| {
+        let served = || format!("it serves {} already", version_name(&alias.version));
+        format!("{}: {}", function.name, note.clone().unwrap_or_else(served))
+    });
+    named.collect::<Vec<_>>().join("; ")
+}
+
+fn refused_all(what: String, stays: &[Stay]) -> Failure {
+    let why: Vec<String> =
+        stays.iter().map(|stay| format!("{}: {}", stay.function, stay.reason)).collect();
+    Failure::new(FailureKind::Refused, what, why.join("; "))
+}
+
+#[cfg(test)]
+#[path = "moves_tests.rs"]
+mod tests;

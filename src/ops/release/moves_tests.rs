@@ -1,0 +1,259 @@
+//! A lab of two functions and one API, taken through releases by arithmetic alone.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::release::annotate;
+use crate::status::{StageStatus, VersionStatus};
+
+const SCOPE_ALIAS: &str = "prod";
+
+fn scope() -> Scope {
+    Scope {
+        alias: SCOPE_ALIAS.into(),
+        stages: vec!["prod".into()],
+        newest: Some("dev".into()),
+        functions_of: vec![("shop".into(), vec!["a".into()])],
+    }
+}
+
+fn stamp(at_ms: u64) -> Stamp {
+    Stamp { at_ms, by: "ada".into() }
+}
+
+fn function(name: &str, versions: u32, serves: &str) -> FunctionStatus {
+    let version = |number: u32| VersionStatus {
+        version: number.to_string(),
+        code_sha256: String::new(),
+        published: String::new(),
+        description: String::new(),
+        code_size: 0,
+    };
+    FunctionStatus {
+        name: name.into(),
+        exists: true,
+        state: "Active".into(),
+        code_sha256: String::new(),
+        last_modified: String::new(),
+        memory_mb: 128,
+        timeout_s: 5,
+        versions: (1..=versions).map(version).collect(),
+        aliases: vec![AliasStatus {
+            name: SCOPE_ALIAS.into(),
+            version: serves.into(),
+            canary: None,
+            description: "mine".into(),
+            revision_id: "r".into(),
+            rollback: None,
+            can_undo: false,
+            pointer: None,
+        }],
+    }
+}
+
+fn lab() -> LabStatus {
+    let stage = |name: &str, deployment: &str| StageStatus {
+        name: name.into(),
+        deployment_id: deployment.into(),
+        variables: vec![],
+        updated_ms: 0,
+        url: String::new(),
+    };
+    LabStatus {
+        lab: "shop".into(),
+        title: String::new(),
+        deployed: true,
+        functions: vec![function("a", 1, "1"), function("b", 1, "1")],
+        apis: vec![ApiStatus {
+            name: "shop".into(),
+            id: "api1".into(),
+            stages: vec![stage("dev", "d1"), stage("prod", "d1")],
+        }],
+        tables: vec![],
+        endpoints: vec![],
+        chaos: vec![],
+    }
+}
+
+fn publish(lab: &mut LabStatus, name: &str) {
+    let function = lab.functions.iter_mut().find(|f| f.name == name).unwrap();
+    let mut next = function.versions.last().unwrap().clone();
+    next.version = (next.version.parse::<u32>().unwrap() + 1).to_string();
+    function.versions.push(next);
+}
+
+/// Does what the calls would do.
+fn apply(lab: &mut LabStatus, moves: &Moves) {
+    for change in &moves.changes {
+        let function = lab.functions.iter_mut().find(|f| f.name == change.function).unwrap();
+        let alias = &mut function.aliases[0];
+        assert_eq!(alias.split(), change.from);
+        alias.version.clone_from(&change.to.stable);
+        alias.canary.clone_from(&change.to.canary);
+        let rendered = change.pointer.render(SCOPE_ALIAS, &change.text);
+        let live = alias.split();
+        let (text, pointer) =
+            Pointer::read(&rendered.description, SCOPE_ALIAS, &live, &rendered.tags);
+        assert_eq!(text, "mine");
+        alias.pointer = pointer;
+    }
+    for stage in &moves.stages {
+        let api = lab.apis.iter_mut().find(|api| api.id == stage.api_id).unwrap();
+        let live = api.stages.iter_mut().find(|live| live.name == stage.stage).unwrap();
+        live.deployment_id.clone_from(&stage.to);
+    }
+    annotate(lab);
+}
+
+fn served(lab: &LabStatus) -> String {
+    let aliases = lab.functions.iter().map(|f| format!("{} {}", f.name, f.aliases[0].split()));
+    aliases.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_shift_makes_the_newest_version_the_canary_and_leaves_the_others() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    let plan = shift(&lab, &scope(), 20.0, &stamp(1)).unwrap();
+    assert_eq!(plan.operation, "shift 20%");
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v1 80% · v2 20%, b v1");
+    assert_eq!(plan.changes[1].note.as_deref(), Some("nothing newer than v1 is published"));
+    let target = lab.functions[0].aliases[0].rollback.as_ref().unwrap();
+    assert_eq!((target.version.as_str(), target.guess), ("1", false));
+    assert!(lab.functions[1].aliases[0].rollback.is_none(), "b has no canary to take away");
+
+    let back = rollback(&lab, &scope(), &stamp(2)).unwrap();
+    assert_eq!(back.changes.len(), 1);
+    apply(&mut lab, &back);
+    assert_eq!(served(&lab), "a v1, b v1");
+
+    let again = undo(&lab, &scope(), &stamp(3)).unwrap();
+    apply(&mut lab, &again);
+    assert_eq!(served(&lab), "a v1 80% · v2 20%, b v1", "undo brings the weights back");
+}
+
+#[test]
+fn a_shift_without_anything_newer_says_why() {
+    let failure = shift(&lab(), &scope(), 20.0, &stamp(1)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.why.contains("a: nothing newer than v1 is published"), "{}", failure.why);
+}
+
+#[test]
+fn shares_that_no_alias_can_have_are_refused() {
+    for share in [-1.0, 100.5, 0.001, f64::NAN, f64::INFINITY] {
+        let failure = shift(&lab(), &scope(), share, &stamp(1)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Invalid, "{share}");
+    }
+}
+
+#[test]
+fn a_shift_to_zero_clears_the_split_and_one_to_hundred_promotes() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    let plan = shift(&lab, &scope(), 12.5, &stamp(1)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(lab.functions[0].aliases[0].canary, Some(("2".into(), 0.125)));
+    let plan = shift(&lab, &scope(), 0.0, &stamp(2)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v1, b v1");
+    let plan = shift(&lab, &scope(), 100.0, &stamp(3)).unwrap();
+    assert_eq!(plan.operation, "promote");
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v2, b v1");
+    let plan = shift(&lab, &scope(), 0.0, &stamp(4)).unwrap();
+    assert!(plan.changes.is_empty());
+}
+
+#[test]
+fn rollback_takes_back_the_newest_release_only_and_goes_on_to_the_one_before() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    publish(&mut lab, "b");
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &plan);
+    publish(&mut lab, "a");
+    let plan = promote(&lab, &scope(), &stamp(20)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v3, b v2");
+
+    let back = rollback(&lab, &scope(), &stamp(30)).unwrap();
+    apply(&mut lab, &back);
+    assert_eq!(served(&lab), "a v2, b v2", "the second release moved a alone");
+    let back = rollback(&lab, &scope(), &stamp(40)).unwrap();
+    apply(&mut lab, &back);
+    assert_eq!(served(&lab), "a v1, b v1");
+    let failure = rollback(&lab, &scope(), &stamp(50)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+
+    let plan = undo(&lab, &scope(), &stamp(60)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v2, b v2");
+    let back = rollback(&lab, &scope(), &stamp(70)).unwrap();
+    apply(&mut lab, &back);
+    assert_eq!(served(&lab), "a v1, b v1", "undo brought the way back with it");
+}
+
+#[test]
+fn promote_moves_the_deployment_and_rollback_and_undo_put_it_back() {
+    let mut lab = lab();
+    lab.apis[0].stages[0].deployment_id = "d2".into();
+    let plan = promote(&lab, &scope(), &stamp(1)).unwrap();
+    assert_eq!(plan.stages.len(), 1);
+    apply(&mut lab, &plan);
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d2");
+    let target = lab.functions[0].aliases[0].rollback.clone().unwrap();
+    assert_eq!(target.deployments, [("shop".into(), "prod".into(), "d1".into())]);
+
+    let back = rollback(&lab, &scope(), &stamp(2)).unwrap();
+    apply(&mut lab, &back);
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d1");
+    let plan = undo(&lab, &scope(), &stamp(3)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d2");
+    assert_eq!(served(&lab), "a v1, b v1");
+}
+
+#[test]
+fn a_missing_or_stale_pointer_makes_rollback_a_guess_and_undo_refused() {
+    let mut lab = lab();
+    for _ in 0..3 {
+        publish(&mut lab, "a");
+    }
+    lab.functions[0].aliases[0].version = "4".into();
+    annotate(&mut lab);
+    let target = lab.functions[0].aliases[0].rollback.clone().unwrap();
+    assert_eq!((target.version.as_str(), target.guess), ("3", true));
+    let plan = rollback(&lab, &scope(), &stamp(1)).unwrap();
+    assert!(plan.changes[0].note.as_ref().unwrap().starts_with("a guess"));
+    assert_eq!(plan.stays[0].reason, "no version older than v1 is published");
+    apply(&mut lab, &plan);
+
+    lab.functions[0].aliases[0].version = "2".into();
+    annotate(&mut lab);
+    assert!(!lab.functions[0].aliases[0].can_undo);
+    let failure = undo(&lab, &scope(), &stamp(2)).unwrap_err();
+    assert!(failure.why.contains("somebody else moved it since"), "{}", failure.why);
+}
+
+#[test]
+fn undoing_an_undo_does_it_again() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    let plan = promote(&lab, &scope(), &stamp(1)).unwrap();
+    apply(&mut lab, &plan);
+    for expected in ["a v1, b v1", "a v2, b v1", "a v1, b v1"] {
+        let plan = undo(&lab, &scope(), &stamp(9)).unwrap();
+        apply(&mut lab, &plan);
+        assert_eq!(served(&lab), expected);
+    }
+}
+
+#[test]
+fn a_lab_that_is_not_deployed_can_not_be_released() {
+    let mut lab = lab();
+    lab.functions[1].aliases.clear();
+    let failure = promote(&lab, &scope(), &stamp(1)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotFound);
+    assert_eq!(failure.why, "function b has no alias prod");
+}

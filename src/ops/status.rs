@@ -1,0 +1,331 @@
+//! What is live of a lab, as the faces show it. Read from the cloud, never from a file.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_apigateway::types::RestApi;
+use aws_sdk_lambda::types::AliasConfiguration;
+use futures_util::future::{try_join, try_join_all};
+use labdeck_aws::{Result, Target};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Table;
+use serde::Serialize;
+
+use crate::chaos;
+use crate::deploy::definition;
+use crate::deploy::plan::Endpoint;
+use crate::engine::Engine;
+use crate::live;
+use crate::release::annotate;
+use crate::release::pointer::{Pointer, Split};
+
+/// A lab and what is deployed of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabStatus {
+    /// The lab's name.
+    pub lab: String,
+    /// Its title.
+    pub title: String,
+    /// Whether anything of it is live.
+    pub deployed: bool,
+    /// Functions, in the blueprint's order.
+    pub functions: Vec<FunctionStatus>,
+    /// APIs, in the blueprint's order.
+    pub apis: Vec<ApiStatus>,
+    /// Tables, in the blueprint's order.
+    pub tables: Vec<TableStatus>,
+    /// Every endpoint.
+    pub endpoints: Vec<Endpoint>,
+    /// Chaos switches that are on now.
+    pub chaos: Vec<ChaosStatus>,
+}
+
+/// A function with its versions and aliases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FunctionStatus {
+    /// Name.
+    pub name: String,
+    /// Whether it exists.
+    pub exists: bool,
+    /// `Active`, `Pending` …
+    pub state: String,
+    /// Base64 SHA-256 of `$LATEST`'s zip.
+    pub code_sha256: String,
+    /// When `$LATEST` was last changed, as AWS writes it.
+    pub last_modified: String,
+    /// Memory in MB.
+    pub memory_mb: i32,
+    /// Timeout in seconds.
+    pub timeout_s: i32,
+    /// Published versions, oldest first.
+    pub versions: Vec<VersionStatus>,
+    /// Aliases by name.
+    pub aliases: Vec<AliasStatus>,
+}
+
+/// A published version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionStatus {
+    /// Number.
+    pub version: String,
+    /// Base64 SHA-256 of its zip.
+    pub code_sha256: String,
+    /// When it was published, as AWS writes it.
+    pub published: String,
+    /// Description.
+    pub description: String,
+    /// Size of its zip in bytes.
+    pub code_size: i64,
+}
+
+/// An alias, its split, and where rollback would take it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AliasStatus {
+    /// Name.
+    pub name: String,
+    /// The stable version.
+    pub version: String,
+    /// The canary and its share (0.0–1.0) where there is a split.
+    pub canary: Option<(String, f64)>,
+    /// The person's own text of the description.
+    pub description: String,
+    /// Revision id, for guarded writes.
+    pub revision_id: String,
+    /// Where `R` would take it; `None` when there is nowhere to go.
+    pub rollback: Option<RollbackTarget>,
+    /// Whether the last move can be undone.
+    pub can_undo: bool,
+    /// What the last move left for rollback and undo, where it is still there.
+    #[serde(skip)]
+    pub pointer: Option<Pointer>,
+}
+
+/// Where a rollback would take an alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RollbackTarget {
+    /// The version that would serve alone.
+    pub version: String,
+    /// Whether it is a guess, since another tool erased the pointer.
+    pub guess: bool,
+    /// API deployments to put back, as `(api name, stage, deployment id)`, where the release moved them.
+    pub deployments: Vec<(String, String, String)>,
+}
+
+/// A REST API with its stages.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ApiStatus {
+    /// Name.
+    pub name: String,
+    /// Id; empty when it does not exist.
+    pub id: String,
+    /// Stages.
+    pub stages: Vec<StageStatus>,
+}
+
+/// A stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageStatus {
+    /// Name.
+    pub name: String,
+    /// The deployment it serves.
+    pub deployment_id: String,
+    /// Its variables.
+    pub variables: Vec<(String, String)>,
+    /// When it was last changed, in ms since the epoch.
+    pub updated_ms: i64,
+    /// URL, without a trailing slash.
+    pub url: String,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableStatus {
+    /// Name.
+    pub name: String,
+    /// `ACTIVE` …; empty when it does not exist.
+    pub status: String,
+    /// Items, as the service counts them.
+    pub items: i64,
+}
+
+/// A chaos switch that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChaosStatus {
+    /// Name of the switch.
+    pub name: String,
+    /// When it ends by itself, in ms since the epoch, where it does.
+    pub until_ms: Option<i64>,
+}
+
+/// Reads what is live of a lab: a few calls, all side by side.
+///
+/// Only what is the lab's own counts: a function, table or API of the same name without the lab's
+/// tag or marker is not shown.
+pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
+    let target = &*engine.target;
+    let functions = try_join_all(
+        blueprint.functions.iter().map(|f| read_function(target, &f.name, &blueprint.name)),
+    );
+    let tables = try_join_all(blueprint.tables.iter().map(|table| read_table(target, table)));
+    let apis = read_apis(target, blueprint);
+    let chaos = chaos::status(engine, blueprint);
+    let ((functions, tables), (apis, chaos)) =
+        try_join(try_join(functions, tables), try_join(apis, chaos)).await?;
+    let endpoints = endpoints(target, blueprint, &apis);
+    let deployed = functions.iter().any(|f: &FunctionStatus| f.exists)
+        || apis.iter().any(|a| !a.id.is_empty());
+    let mut status = LabStatus {
+        lab: blueprint.name.clone(),
+        title: blueprint.title.clone(),
+        deployed,
+        functions,
+        apis,
+        tables,
+        endpoints,
+        chaos,
+    };
+    annotate(&mut status);
+    Ok(status)
+}
+
+async fn read_function(target: &Target, name: &str, lab: &str) -> Result<FunctionStatus> {
+    let (function, (versions, aliases)) = try_join(
+        live::function(target, name),
+        try_join(live::versions(target, name), live::aliases(target, name)),
+    )
+    .await?;
+    let tags = function.as_ref().map(live::function_tags).unwrap_or_default();
+    let function = function.filter(|_| tags.get(live::LAB_TAG).is_some_and(|owner| owner == lab));
+    let Some(configuration) = function.and_then(|f| f.configuration) else {
+        return Ok(FunctionStatus {
+            name: name.to_owned(),
+            exists: false,
+            state: String::new(),
+            code_sha256: String::new(),
+            last_modified: String::new(),
+            memory_mb: 0,
+            timeout_s: 0,
+            versions: Vec::new(),
+            aliases: Vec::new(),
+        });
+    };
+    let versions = versions
+        .into_iter()
+        .filter(|v| v.version.as_deref().is_some_and(|version| version != "$LATEST"))
+        .map(|v| VersionStatus {
+            version: v.version.unwrap_or_default(),
+            code_sha256: v.code_sha256.unwrap_or_default(),
+            published: v.last_modified.unwrap_or_default(),
+            description: v.description.unwrap_or_default(),
+            code_size: v.code_size,
+        })
+        .collect();
+    Ok(FunctionStatus {
+        name: name.to_owned(),
+        exists: true,
+        state: configuration.state.map(|state| state.to_string()).unwrap_or_default(),
+        code_sha256: configuration.code_sha256.unwrap_or_default(),
+        last_modified: configuration.last_modified.unwrap_or_default(),
+        memory_mb: configuration.memory_size.unwrap_or_default(),
+        timeout_s: configuration.timeout.unwrap_or_default(),
+        versions,
+        aliases: aliases.into_iter().map(|alias| alias_status(alias, &tags)).collect(),
+    })
+}
+
+fn alias_status(alias: AliasConfiguration, tags: &BTreeMap<String, String>) -> AliasStatus {
+    let name = alias.name.unwrap_or_default();
+    let version = alias.function_version.unwrap_or_default();
+    let canary = alias
+        .routing_config
+        .and_then(|routing| routing.additional_version_weights)
+        .and_then(|weights| weights.into_iter().next());
+    let split = Split { stable: version.clone(), canary: canary.clone() };
+    let (description, pointer) =
+        Pointer::read(alias.description.as_deref().unwrap_or_default(), &name, &split, tags);
+    AliasStatus {
+        name,
+        version,
+        canary,
+        description,
+        revision_id: alias.revision_id.unwrap_or_default(),
+        rollback: None,
+        can_undo: false,
+        pointer,
+    }
+}
+
+async fn read_table(target: &Target, table: &Table) -> Result<TableStatus> {
+    let live = live::table(target, &table.name).await?;
+    Ok(TableStatus {
+        name: table.name.clone(),
+        status: live
+            .as_ref()
+            .and_then(|live| live.table_status.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        items: live.and_then(|live| live.item_count).unwrap_or_default(),
+    })
+}
+
+async fn read_apis(target: &Target, blueprint: &Blueprint) -> Result<Vec<ApiStatus>> {
+    let live = live::rest_apis(target).await?;
+    let ids = blueprint.apis.iter().map(|api| {
+        let own = own_api(&live, &api.name, &blueprint.name);
+        (api.name.as_str(), own.and_then(|api| api.id.clone()))
+    });
+    try_join_all(ids.map(|(name, id)| read_api(target, name, id))).await
+}
+
+async fn read_api(target: &Target, name: &str, id: Option<String>) -> Result<ApiStatus> {
+    let Some(id) = id else {
+        return Ok(ApiStatus { name: name.to_owned(), id: String::new(), stages: Vec::new() });
+    };
+    let stages = live::stages(target, &id).await?;
+    let stages = stages
+        .into_iter()
+        .map(|stage| {
+            let name = stage.stage_name.unwrap_or_default();
+            let variables: BTreeMap<_, _> =
+                stage.variables.unwrap_or_default().into_iter().collect();
+            StageStatus {
+                url: target.stage_url(&id, &name),
+                name,
+                deployment_id: stage.deployment_id.unwrap_or_default(),
+                variables: variables.into_iter().collect(),
+                updated_ms: stage
+                    .last_updated_date
+                    .and_then(|at| at.to_millis().ok())
+                    .unwrap_or_default(),
+            }
+        })
+        .collect();
+    Ok(ApiStatus { name: name.to_owned(), id, stages })
+}
+
+/// The lab's own API of this name: the oldest, should a lost answer have made two.
+pub(crate) fn own_api<'a>(apis: &'a [RestApi], name: &str, lab: &str) -> Option<&'a RestApi> {
+    apis.iter()
+        .filter(|api| api.name() == Some(name) && definition::is_own(api, lab))
+        .min_by(|a, b| (created(a), a.id()).cmp(&(created(b), b.id())))
+}
+
+fn created(api: &RestApi) -> i64 {
+    api.created_date().map_or(i64::MAX, aws_sdk_apigateway::primitives::DateTime::secs)
+}
+
+/// The URL of every stage that exists, in the blueprint's order.
+fn endpoints(target: &Target, blueprint: &Blueprint, apis: &[ApiStatus]) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for api in apis.iter().filter(|api| !api.id.is_empty()) {
+        for stage in &blueprint.stages {
+            if api.stages.iter().any(|live| live.name == stage.name) {
+                endpoints.push(Endpoint {
+                    api: api.name.clone(),
+                    stage: stage.name.clone(),
+                    url: target.stage_url(&api.id, &stage.name),
+                });
+            }
+        }
+    }
+    endpoints
+}
