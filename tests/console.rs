@@ -5,7 +5,10 @@
 mod support;
 
 use support::console::Console;
-use support::{Checkout, Sandbox, alive, endpoint, eventually, http, kill_hard, processes_below};
+use support::{
+    Checkout, Sandbox, alive, endpoint, eventually, http, kill_hard, processes_below,
+    processes_naming,
+};
 
 /// The console waits for keys and knows what is deployed.
 fn ready(console: &mut Console) {
@@ -210,6 +213,17 @@ fn a_console_leaves_a_cloud_that_a_command_started() {
     console.keys("q");
     assert_eq!(console.ends(), 0);
     assert!(alive(cloud));
+}
+
+#[test]
+fn a_console_that_is_left_while_the_cloud_starts_leaves_no_cloud() {
+    let sandbox = Sandbox::new();
+    let mut console = Console::open(&sandbox, 100, 30, &[]);
+    // Typed before the cloud can be ready.
+    console.keys("q");
+    assert_eq!(console.ends(), 0);
+    let directory = sandbox.state_dir();
+    eventually("no cloud is left", || processes_naming(&directory).is_empty().then_some(()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
+use support::console::Console;
 use support::{Checkout, Sandbox, eventually, http, signal};
 
 /// A line of a file that contains `text`, counted from 1.
@@ -109,6 +110,9 @@ fn damaged_files_are_moved_aside_and_told() {
             assert!(told.contains(&about), "{name} is told:\n{told}");
         }
     }
+    let mut console = Console::open(&sandbox, 160, 40, &[]);
+    console.shows("● tail").keys("m").shows("cloud.db.damaged-").keys("\x1b").keys("q");
+    assert_eq!(console.ends(), 0);
 }
 
 #[test]

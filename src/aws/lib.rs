@@ -2,6 +2,7 @@
 
 mod audit;
 mod budget;
+mod calls;
 mod endpoint;
 mod explain;
 pub mod failure;
@@ -11,6 +12,7 @@ mod operations;
 mod target;
 mod transport;
 
+pub use calls::{counted, same_count};
 pub use failure::{Failure, FailureKind, Result};
 pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, default_state_dir};
 pub use operations::is_mutating;

@@ -1,7 +1,6 @@
 //! A target: the local cloud, or an AWS account and region, with the clients that reach it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
@@ -69,7 +68,6 @@ pub struct Target {
     endpoint: Option<Arc<Endpoint>>,
     local: Option<Local>,
     budgets: Option<Arc<Budgets>>,
-    calls: Arc<AtomicU64>,
     caller: Arc<OnceLock<Caller>>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     apigateway: OnceLock<aws_sdk_apigateway::Client>,
@@ -192,7 +190,6 @@ impl Target {
         };
         let cloud = LocalCloud::ensure(&state_dir, &program).await?;
         let keys = LocalKeys(Arc::new(RwLock::new(keys_of(&cloud))));
-        let calls = Arc::new(AtomicU64::new(0));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(LOCAL_REGION))
@@ -202,7 +199,7 @@ impl Target {
             ))
             // The keys are in memory, and may change when the state directory is made anew.
             .identity_cache(IdentityCache::no_cache())
-            .http_client(transport::shared_client(false, Arc::clone(&calls), None))
+            .http_client(transport::shared_client(false, None))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts())
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
@@ -225,7 +222,6 @@ impl Target {
             Some(endpoint),
             Some(local),
             None,
-            calls,
         ))
     }
 
@@ -235,10 +231,9 @@ impl Target {
             None => None,
         };
         let tls = endpoint.as_ref().is_none_or(|e| !e.url().starts_with("http://"));
-        let calls = Arc::new(AtomicU64::new(0));
         let budgets = endpoint.is_none().then(|| Arc::new(Budgets::default()));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(transport::shared_client(tls, Arc::clone(&calls), budgets.clone()))
+            .http_client(transport::shared_client(tls, budgets.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts());
         if let Ok(name) = AppName::new("labdeck") {
@@ -271,7 +266,7 @@ impl Target {
         // An endpoint of the AWS configuration (AWS_ENDPOINT_URL) counts like the option.
         let endpoint =
             endpoint.or_else(|| config.endpoint_url().map(|url| Arc::new(Endpoint::new(url))));
-        Ok(Self::assemble(options, name, region, config, endpoint, None, budgets, calls))
+        Ok(Self::assemble(options, name, region, config, endpoint, None, budgets))
     }
 
     #[expect(clippy::too_many_arguments, reason = "private; every part of a target, once")]
@@ -283,7 +278,6 @@ impl Target {
         endpoint: Option<Arc<Endpoint>>,
         local: Option<Local>,
         budgets: Option<Arc<Budgets>>,
-        calls: Arc<AtomicU64>,
     ) -> Self {
         let caller = Arc::new(OnceLock::new());
         let guard = SharedInterceptor::new(Guard {
@@ -302,7 +296,6 @@ impl Target {
             endpoint,
             local,
             budgets,
-            calls,
             caller,
             lambda: OnceLock::new(),
             apigateway: OnceLock::new(),
@@ -404,11 +397,6 @@ impl Target {
     /// Whether calls that may change something are refused.
     pub fn read_only(&self) -> bool {
         self.options.read_only
-    }
-
-    /// AWS calls made so far, every attempt counted.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
     }
 
     /// How long a call of `operation` at `service` (the SDK's service id, such as `API Gateway`)

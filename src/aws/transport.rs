@@ -4,7 +4,6 @@
 //! strategy, so the rate budgets are spent here, once per attempt and outside its timeouts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_smithy_http_client::{Builder, tls};
@@ -16,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::budget::Budgets;
+use crate::calls::count_one;
 
 /// Names the operation of a request; put on it by the interceptor.
 #[derive(Debug, Clone)]
@@ -29,11 +29,7 @@ pub struct OperationName {
 /// Makes the client that all AWS clients of a target share.
 ///
 /// `tls` is false for plain `http://` endpoints, which then never load certificate roots.
-pub fn shared_client(
-    tls: bool,
-    calls: Arc<AtomicU64>,
-    budgets: Option<Arc<Budgets>>,
-) -> SharedHttpClient {
+pub fn shared_client(tls: bool, budgets: Option<Arc<Budgets>>) -> SharedHttpClient {
     let idle = Duration::from_mins(1);
     let inner = if tls {
         Builder::new()
@@ -43,13 +39,12 @@ pub fn shared_client(
     } else {
         Builder::new().pool_idle_timeout(idle).build_http()
     };
-    SharedHttpClient::new(Client { inner, calls, budgets })
+    SharedHttpClient::new(Client { inner, budgets })
 }
 
 #[derive(Debug)]
 struct Client {
     inner: SharedHttpClient,
-    calls: Arc<AtomicU64>,
     budgets: Option<Arc<Budgets>>,
 }
 
@@ -61,7 +56,6 @@ impl HttpClient for Client {
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(Connector {
             inner: self.inner.http_connector(settings, components),
-            calls: Arc::clone(&self.calls),
             budgets: self.budgets.clone(),
         })
     }
@@ -70,13 +64,12 @@ impl HttpClient for Client {
 #[derive(Debug)]
 struct Connector {
     inner: SharedHttpConnector,
-    calls: Arc<AtomicU64>,
     budgets: Option<Arc<Budgets>>,
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        count_one();
         let wait = match (&self.budgets, request.extension::<OperationName>()) {
             (Some(budgets), Some(name)) => {
                 budgets.spend(&name.service, &name.operation, Instant::now())

@@ -73,10 +73,15 @@ impl Backend {
             Effect::LoadLabs => {
                 self.spawn(|engine| async move { Message::Labs(read_labs(engine).await) });
             }
-            Effect::ReadStatus { blueprint, reading } => self.spawn(move |engine| async move {
-                let result = status::read(&engine, &blueprint).await;
-                Message::Status { lab: blueprint.name.clone(), reading, result }
-            }),
+            Effect::ReadStatus { blueprint, reading, last } => {
+                self.spawn(move |engine| async move {
+                    let result = match last {
+                        Some(last) => status::refresh(&engine, &blueprint, &last).await,
+                        None => status::read(&engine, &blueprint).await,
+                    };
+                    Message::Status { lab: blueprint.name.clone(), reading, result }
+                })
+            }
             Effect::Follow(blueprint) => self.follow(&blueprint),
             Effect::Start { id, blueprint, kind } => self.start(id, blueprint, kind),
             Effect::Cancel => {
@@ -179,11 +184,14 @@ impl Backend {
     /// Ends what runs: the job at its next safe point, the tail, and the local cloud when this
     /// console started it and nobody else uses it.
     pub async fn shut_down(mut self) {
-        if let Some(connecting) = self.connecting.take() {
-            connecting.abort();
-        }
         if let Some((_, tail)) = self.tail.take() {
             tail.abort();
+        }
+        // A local cloud that is just being started must be known before it can be stopped.
+        if let Some(mut connecting) = self.connecting.take()
+            && tokio::time::timeout(LAST_WAIT, &mut connecting).await.is_err()
+        {
+            connecting.abort();
         }
         let (job, watch, engine, started) = {
             let mut shared = self.shared();
@@ -243,14 +251,24 @@ async fn connect(
         read_only: target.read_only(),
         local: target.is_local(),
     };
+    let status = match target.admin() {
+        Some(admin) => Some(admin.status().await),
+        None => None,
+    };
+    // Noted before anything is told: whoever leaves now must know it to stop the cloud.
+    if let Some(Ok(status)) = &status {
+        lock(&shared).started |= status.started_ms >= begun_ms;
+    }
     if sender.send(Message::Connected(info)).await.is_err() {
         return;
     }
-    if let Some(admin) = target.admin() {
-        match (admin.status().await, admin.attach().await) {
+    if let (Some(admin), Some(status)) = (target.admin(), status) {
+        match (status, admin.attach().await) {
             (Ok(status), Ok(attachment)) => {
+                for notice in status.notices {
+                    let _ = sender.send(Message::Notice(notice)).await;
+                }
                 let mut shared = lock(&shared);
-                shared.started |= status.started_ms >= begun_ms;
                 let watch = tokio::spawn(watch(attachment, sender.clone()));
                 if let Some(before) = shared.watch.replace(watch) {
                     before.abort();

@@ -51,6 +51,8 @@ pub enum Message {
     ConnectFailed(Failure),
     /// The local cloud ended; it is being started again.
     Lost(String),
+    /// What the local cloud had to change at its start: a damaged file moved aside, another port.
+    Notice(String),
     /// The labs of the folder.
     Labs(Result<Vec<NamedLab>, Failure>),
     /// Live state of a lab.
@@ -246,6 +248,8 @@ pub enum Effect {
         blueprint: Arc<Blueprint>,
         /// Number of this reading.
         reading: u64,
+        /// What was read last, where it is enough to read what changes.
+        last: Option<Arc<LabStatus>>,
     },
     /// Tail the functions of a lab instead of what was tailed.
     Follow(Arc<Blueprint>),

@@ -199,8 +199,8 @@ impl Loop {
         backend: &mut Backend,
     ) -> color_eyre::Result<()> {
         self.state.now_ms = now_ms();
-        self.dirty = true;
         let effects = update::message(&mut self.state, message);
+        self.dirty |= !self.state.still;
         self.run_effects(effects, proceed, backend).await
     }
 
@@ -245,6 +245,7 @@ impl Loop {
         self.dirty = false;
         self.urgent = false;
         self.drawn = Instant::now();
+        self.state.drawn_ms = self.state.now_ms;
         Ok(())
     }
 }

@@ -8,10 +8,10 @@
 //! | missing-table | the function's variable gets a suffix | the suffix |
 //! | slow-table | the local cloud delays calls on the table | the local cloud says so |
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_lambda::types::Environment;
+use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 use labdeck_lab::Blueprint;
@@ -33,8 +33,23 @@ pub const MISSING_SUFFIX: &str = "-labdeck-chaos-missing";
 /// The switches of the lab that are on now.
 pub async fn status(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<ChaosStatus>> {
     let target = &*engine.target;
-    let read = try_join_all(blueprint.chaos.iter().map(|switch| read(target, switch))).await?;
+    let none = BTreeMap::new();
+    let read =
+        try_join_all(blueprint.chaos.iter().map(|switch| read(target, switch, &none))).await?;
     Ok(read.into_iter().flatten().collect())
+}
+
+/// The same, one call after the other, and none for functions whose configurations are known.
+pub(crate) async fn status_with(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    configurations: &BTreeMap<String, FunctionConfiguration>,
+) -> Result<Vec<ChaosStatus>> {
+    let mut on = Vec::new();
+    for switch in &blueprint.chaos {
+        on.extend(read(&engine.target, switch, configurations).await?);
+    }
+    Ok(on)
 }
 
 /// Switches `name` on or off. Doing it twice is no fault: on begins its time anew, off stays off.
@@ -76,7 +91,11 @@ pub async fn set(
 }
 
 /// The switch when it is on.
-async fn read(target: &Target, switch: &Chaos) -> Result<Option<ChaosStatus>> {
+async fn read(
+    target: &Target,
+    switch: &Chaos,
+    configurations: &BTreeMap<String, FunctionConfiguration>,
+) -> Result<Option<ChaosStatus>> {
     let on = |until_ms| Some(ChaosStatus { name: switch.name.clone(), until_ms });
     match &switch.kind {
         // A role that is not ours is never changed, and often can't be read.
@@ -86,9 +105,11 @@ async fn read(target: &Target, switch: &Chaos) -> Result<Option<ChaosStatus>> {
             Ok(if end.is_none_or(|end| end > now_ms()) { on(end) } else { None })
         }
         ChaosKind::MissingTable { function, variable } => {
-            let live = live::function(target, function).await?;
-            let variables = live
-                .and_then(|live| live.configuration)
+            let configuration = match configurations.get(function) {
+                Some(known) => Some(known.clone()),
+                None => live::function(target, function).await?.and_then(|live| live.configuration),
+            };
+            let variables = configuration
                 .and_then(|configuration| configuration.environment)
                 .and_then(|environment| environment.variables)
                 .unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::RestApi;
-use aws_sdk_lambda::types::AliasConfiguration;
+use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
 use futures_util::future::{try_join, try_join_all};
 use labdeck_aws::{Result, Target};
 use labdeck_lab::Blueprint;
@@ -170,9 +170,96 @@ pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
     let chaos = chaos::status(engine, blueprint);
     let ((functions, tables), (apis, chaos)) =
         try_join(try_join(functions, tables), try_join(apis, chaos)).await?;
+    Ok(assembled(target, blueprint, functions, tables, apis, chaos))
+}
+
+/// Reads again what changes in a lab that runs, for a screen that is refreshed all the time: one call
+/// after the other, and fewer of them than [`read`].
+///
+/// Versions are taken from `last` unless an alias names one that is not there; ownership of functions
+/// is read, that of APIs is not. Wherever the lab is not as `last` says, everything is read.
+pub async fn refresh(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    last: &LabStatus,
+) -> Result<LabStatus> {
+    match changes(engine, blueprint, last).await? {
+        Some(status) => Ok(status),
+        None => read(engine, blueprint).await,
+    }
+}
+
+/// `None` when more must be read.
+async fn changes(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    last: &LabStatus,
+) -> Result<Option<LabStatus>> {
+    let target = &*engine.target;
+    let names = |blueprint: &Blueprint| -> Vec<String> {
+        let functions = blueprint.functions.iter().map(|f| f.name.clone());
+        functions.chain(blueprint.apis.iter().map(|api| api.name.clone())).collect()
+    };
+    let known = last.functions.iter().map(|f| &f.name).chain(last.apis.iter().map(|a| &a.name));
+    if !known.eq(&names(blueprint)) {
+        return Ok(None);
+    }
+    if !last.deployed {
+        // The APIs come after the functions.
+        let Some(first) = blueprint.functions.first() else { return Ok(None) };
+        let found = live::function(target, &first.name).await?;
+        return Ok(found.is_none().then(|| last.clone()));
+    }
+    let mut functions = Vec::new();
+    let mut configurations = BTreeMap::new();
+    for before in &last.functions {
+        let found = own_function(target, &before.name, &blueprint.name).await?;
+        let Some((configuration, tags)) = found.filter(|_| before.exists) else { return Ok(None) };
+        let aliases = live::aliases(target, &before.name).await?;
+        let aliases: Vec<_> = aliases.into_iter().map(|a| alias_status(a, &tags)).collect();
+        let known = |version: &str| {
+            version == "$LATEST" || before.versions.iter().any(|v| v.version == version)
+        };
+        let all_known = aliases.iter().all(|alias| {
+            known(&alias.version) && alias.canary.as_ref().is_none_or(|(version, _)| known(version))
+        });
+        if !all_known {
+            return Ok(None);
+        }
+        configurations.insert(before.name.clone(), configuration.clone());
+        functions.push(function_status(
+            &before.name,
+            configuration,
+            before.versions.clone(),
+            aliases,
+        ));
+    }
+    let mut apis = Vec::new();
+    for before in &last.apis {
+        let api = read_api(target, &before.name, Some(before.id.clone())).await?;
+        if api.stages.is_empty() {
+            return Ok(None);
+        }
+        apis.push(api);
+    }
+    let mut tables = Vec::new();
+    for table in &blueprint.tables {
+        tables.push(read_table(target, table).await?);
+    }
+    let chaos = chaos::status_with(engine, blueprint, &configurations).await?;
+    Ok(Some(assembled(target, blueprint, functions, tables, apis, chaos)))
+}
+
+fn assembled(
+    target: &Target,
+    blueprint: &Blueprint,
+    functions: Vec<FunctionStatus>,
+    tables: Vec<TableStatus>,
+    apis: Vec<ApiStatus>,
+    chaos: Vec<ChaosStatus>,
+) -> LabStatus {
+    let deployed = functions.iter().any(|f| f.exists) || apis.iter().any(|a| !a.id.is_empty());
     let endpoints = endpoints(target, blueprint, &apis);
-    let deployed = functions.iter().any(|f: &FunctionStatus| f.exists)
-        || apis.iter().any(|a| !a.id.is_empty());
     let mut status = LabStatus {
         lab: blueprint.name.clone(),
         title: blueprint.title.clone(),
@@ -184,18 +271,28 @@ pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
         chaos,
     };
     annotate(&mut status);
-    Ok(status)
+    status
+}
+
+/// Configuration and tags of a function of this lab; `None` when there is none, or another's.
+async fn own_function(
+    target: &Target,
+    name: &str,
+    lab: &str,
+) -> Result<Option<(FunctionConfiguration, BTreeMap<String, String>)>> {
+    let Some(function) = live::function(target, name).await? else { return Ok(None) };
+    let tags = live::function_tags(&function);
+    let own = tags.get(live::LAB_TAG).is_some_and(|owner| owner == lab);
+    Ok(function.configuration.filter(|_| own).map(|configuration| (configuration, tags)))
 }
 
 async fn read_function(target: &Target, name: &str, lab: &str) -> Result<FunctionStatus> {
     let (function, (versions, aliases)) = try_join(
-        live::function(target, name),
+        own_function(target, name, lab),
         try_join(live::versions(target, name), live::aliases(target, name)),
     )
     .await?;
-    let tags = function.as_ref().map(live::function_tags).unwrap_or_default();
-    let function = function.filter(|_| tags.get(live::LAB_TAG).is_some_and(|owner| owner == lab));
-    let Some(configuration) = function.and_then(|f| f.configuration) else {
+    let Some((configuration, tags)) = function else {
         return Ok(FunctionStatus {
             name: name.to_owned(),
             exists: false,
@@ -219,7 +316,17 @@ async fn read_function(target: &Target, name: &str, lab: &str) -> Result<Functio
             code_size: v.code_size,
         })
         .collect();
-    Ok(FunctionStatus {
+    let aliases = aliases.into_iter().map(|alias| alias_status(alias, &tags)).collect();
+    Ok(function_status(name, configuration, versions, aliases))
+}
+
+fn function_status(
+    name: &str,
+    configuration: FunctionConfiguration,
+    versions: Vec<VersionStatus>,
+    aliases: Vec<AliasStatus>,
+) -> FunctionStatus {
+    FunctionStatus {
         name: name.to_owned(),
         exists: true,
         state: configuration.state.map(|state| state.to_string()).unwrap_or_default(),
@@ -228,8 +335,8 @@ async fn read_function(target: &Target, name: &str, lab: &str) -> Result<Functio
         memory_mb: configuration.memory_size.unwrap_or_default(),
         timeout_s: configuration.timeout.unwrap_or_default(),
         versions,
-        aliases: aliases.into_iter().map(|alias| alias_status(alias, &tags)).collect(),
-    })
+        aliases,
+    }
 }
 
 fn alias_status(alias: AliasConfiguration, tags: &BTreeMap<String, String>) -> AliasStatus {

@@ -252,18 +252,28 @@ pub fn alive(pid: i32) -> bool {
 
 /// Processes whose executable lies below `directory`: the functions of a cloud.
 pub fn processes_below(directory: &Path) -> Vec<i32> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        if std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe.starts_with(directory))
-            && alive(pid)
-        {
-            found.push(pid);
-        }
-    }
-    found
+    processes(|process| {
+        std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe.starts_with(directory))
+    })
+}
+
+/// Processes whose command line names `directory`: its cloud, and the commands that use it.
+pub fn processes_naming(directory: &Path) -> Vec<i32> {
+    let name = directory.to_str().unwrap().as_bytes();
+    processes(|process| {
+        std::fs::read(process.join("cmdline"))
+            .is_ok_and(|line| line.windows(name.len()).any(|part| part == name))
+    })
+}
+
+fn processes(wanted: impl Fn(&Path) -> bool) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+            (wanted(&entry.path()) && alive(pid)).then_some(pid)
+        })
+        .collect()
 }
 
 /// Kills a process at once, as a crash would.

@@ -27,6 +27,8 @@ use crate::theme::Theme;
 
 /// What is shown is called old from this age on, in ms: the refresh is late.
 pub const OLD_MS: i64 = 8_000;
+/// Ages below this are shown in seconds.
+const YOUNG_MS: i64 = 120_000;
 
 /// How the way to the target is.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +183,10 @@ pub struct State {
     pub meter: Meter,
     /// Whether the console is leaving.
     pub quitting: bool,
+    /// When the screen was last drawn, in ms since the epoch.
+    pub drawn_ms: i64,
+    /// Whether the last message changed nothing that the screen shows.
+    pub still: bool,
 }
 
 use popup::Popup;
@@ -227,6 +233,8 @@ impl State {
             logs: logs::LogPane::default(),
             meter: Meter::default(),
             quitting: false,
+            drawn_ms: 0,
+            still: false,
         }
     }
 
@@ -262,6 +270,18 @@ impl State {
     pub fn stale_ms(&self) -> Option<i64> {
         let age = self.now_ms - self.fetched()?.at_ms;
         (age >= OLD_MS).then_some(age)
+    }
+
+    /// Whether something on the screen shows how long ago it was, in seconds, or another minute of
+    /// the clock has come since it was drawn.
+    pub fn time_shows(&self) -> bool {
+        let young = |at_ms: i64| self.now_ms - at_ms < YOUNG_MS;
+        let stages = self.status().into_iter().flat_map(|s| &s.apis).flat_map(|api| &api.stages);
+        self.now_ms / 60_000 != self.drawn_ms / 60_000
+            || self.stale_ms().is_some()
+            || stages.into_iter().any(|stage| young(stage.updated_ms))
+            || self.checks.as_ref().is_some_and(|(_, at_ms)| young(*at_ms))
+            || self.outcome.as_ref().is_some_and(|(_, at_ms)| young(*at_ms))
     }
 
     /// Name of the alias that releases move (`prod`), from the blueprint.

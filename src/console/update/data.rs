@@ -12,12 +12,17 @@ use crate::message::{Effect, JobKind, JobOutcome, Message, NamedLab, ReleaseOper
 use crate::state::job::Report;
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
+use crate::text::harmless;
 
 /// How long a note that is no failure is shown, in ms.
 const NOTE_MS: i64 = 6_000;
 
+/// Of the readings of a screen that is left alone, every so many is a whole one: every half minute.
+const WHOLE_EVERY: u64 = 6;
+
 /// Takes in a message.
 pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
+    state.still = false;
     match message {
         Message::Tick => tick(state),
         Message::Beat => {
@@ -48,6 +53,10 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             state.connection = Connection::Lost(why);
             state.reading.clear();
             vec![Effect::Connect]
+        }
+        Message::Notice(text) => {
+            state.notes.say(state.now_ms, Tone::Warn, harmless(&text));
+            Vec::new()
         }
         Message::Labs(result) => labs(state, result),
         Message::Status { lab, reading, result } => {
@@ -82,6 +91,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Tail(health) => {
+            state.still = state.logs.tail == health;
             state.logs.tail = health;
             Vec::new()
         }
@@ -101,7 +111,11 @@ fn tick(state: &mut State) -> Vec<Effect> {
     if old {
         state.notes.shown = false;
     }
-    read_current(state)
+    state.still = !old && !state.time_shows() && state.meter.traffic().rows.is_empty();
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    let last = state.fetched().map(|fetched| Arc::clone(&fetched.status));
+    let last = last.filter(|_| !state.next_reading.is_multiple_of(WHOLE_EVERY));
+    read_since(state, blueprint, last)
 }
 
 /// Reads the live state of the current lab, unless it is being read already.
@@ -111,13 +125,22 @@ fn read_current(state: &mut State) -> Vec<Effect> {
 }
 
 fn read(state: &mut State, blueprint: Arc<Blueprint>) -> Vec<Effect> {
+    read_since(state, blueprint, None)
+}
+
+/// Reads what changed since `last`, or everything where there is none.
+fn read_since(
+    state: &mut State,
+    blueprint: Arc<Blueprint>,
+    last: Option<Arc<LabStatus>>,
+) -> Vec<Effect> {
     if state.target().is_none() || state.reading.contains_key(&blueprint.name) {
         return Vec::new();
     }
     let reading = state.next_reading;
     state.next_reading += 1;
     state.reading.insert(blueprint.name.clone(), reading);
-    vec![Effect::ReadStatus { blueprint, reading }]
+    vec![Effect::ReadStatus { blueprint, reading, last }]
 }
 
 fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect> {
@@ -190,6 +213,8 @@ fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
     state.reading.remove(&lab);
     match result {
         Ok(status) => {
+            let same = state.statuses.get(&lab).is_some_and(|before| *before.status == status);
+            state.still = same && !state.time_shows();
             let fetched = Fetched { status: Arc::new(status), at_ms: state.now_ms };
             state.statuses.insert(lab, fetched);
         }

@@ -2,53 +2,113 @@
 
 use std::fmt::Write;
 
-use rstest::rstest;
 use serde_json::json;
 
 use super::{DOCUMENT, Lab, MANIFEST, assert_problem, changed};
 use crate::references::{Form, Reference, ResourceKind, resolve_text, resolve_value};
 
-#[rstest]
-#[case("openapi: \"3.0.1\"", "openapi: \"3.1.0\"", "openapi:", &["`openapi` is `3.1.0`", "API Gateway imports 3.0"])]
-#[case("openapi: \"3.0.1\"", "openapi: 3.0", "openapi:", &["`openapi` is a number", "in quotes"])]
-#[case("openapi: \"3.0.1\"", "swagger: \"2.0\"", "swagger:", &["Swagger 2.0"])]
-#[case("openapi: \"3.0.1\"", "openapl: \"3.0.1\"", "openapl:", &["has no `openapi`", "did you mean `openapi`?"])]
-#[case("  title: small", "  title: large", "title:", &["`info.title` is `large`", "expected `small`"])]
-#[case("  title: small\n", "", "version", &["`info` has no `title`"])]
-#[case("  version: \"1.0\"", "  version: 1.0", "version:", &["`info.version` is a number"])]
-#[case("  version: \"1.0\"", "  version: \"1.0\"\n  title: other", "title: other", &["`title` is already in line 3"])]
-#[case("  /things/{id}:", "  things/{id}:", "things", &["is not a path", "begins with `/`"])]
-#[case("  /things/{id}:", "  /things/{id:", "things", &["is not a path"])]
-#[case("    get:", "    gett:", "gett:", &["`gett` is not a method of API Gateway", "did you mean `get`?"])]
-#[case("x-amazon-apigateway-integration:", "x-amazon-apigateway-integraton:", "integraton", &["`GET /things/{id}` has no `x-amazon-apigateway-integration`", "did you mean"])]
-#[case("type: aws_proxy", "type: aws_prox", "aws_prox", &["unknown integration type `aws_prox`", "did you mean `aws_proxy`?"])]
-#[case("        type: aws_proxy\n", "", "httpMethod", &["has no `type`"])]
-#[case("httpMethod: POST", "httpMethod: GET", "httpMethod", &["is not `POST`"])]
-#[case("        httpMethod: POST\n", "", "type: aws_proxy", &["has no `httpMethod`"])]
-#[case("${function.small}", "${function.smal}", "uri:", &["`smal` is not a function of this lab", "did you mean `small`?"])]
-#[case("${function.small}", "${functon.small}", "uri:", &["unknown reference", "did you mean `function`?"])]
-#[case(":${stageVariables.lambdaAlias}", "", "uri:", &["does not call an alias"])]
-#[case("stageVariables.lambdaAlias", "stageVariables.lambdaAlais", "uri:", &["no stage variable `lambdaAlais`", "did you mean `lambdaAlias`?"])]
-#[case("paths:", "paths:\n  - one\nrest:", "- one", &["holds no path"])]
-#[case("info:", "info: &a [*b]\nother:", "info:", &["not valid YAML"])]
-#[case("  title: small", "  title: !Ref small", "!Ref", &["unknown tag"])]
-#[case("  title: small", "  title: small\n  <<: {}", "<<", &["merge keys"])]
-#[case("  title: small", "\ttitle: small", "title", &["not valid YAML"])]
-#[case("  title: small", "  title: small\n  x: .nan", "x: .nan", &["finite number"])]
-fn broken_documents(#[case] from: &str, #[case] to: &str, #[case] at: &str, #[case] said: &[&str]) {
-    assert_problem("small.yaml", from, to, at, said);
+#[test]
+fn broken_documents() {
+    for (from, to, at, said) in [
+        (
+            "openapi: \"3.0.1\"",
+            "openapi: \"3.1.0\"",
+            "openapi:",
+            &["`openapi` is `3.1.0`", "API Gateway imports 3.0"][..],
+        ),
+        (
+            "openapi: \"3.0.1\"",
+            "openapi: 3.0",
+            "openapi:",
+            &["`openapi` is a number", "in quotes"][..],
+        ),
+        ("openapi: \"3.0.1\"", "swagger: \"2.0\"", "swagger:", &["Swagger 2.0"][..]),
+        (
+            "openapi: \"3.0.1\"",
+            "openapl: \"3.0.1\"",
+            "openapl:",
+            &["has no `openapi`", "did you mean `openapi`?"][..],
+        ),
+        (
+            "  title: small",
+            "  title: large",
+            "title:",
+            &["`info.title` is `large`", "expected `small`"][..],
+        ),
+        ("  title: small\n", "", "version", &["`info` has no `title`"][..]),
+        ("  version: \"1.0\"", "  version: 1.0", "version:", &["`info.version` is a number"][..]),
+        (
+            "  version: \"1.0\"",
+            "  version: \"1.0\"\n  title: other",
+            "title: other",
+            &["`title` is already in line 3"][..],
+        ),
+        ("  /things/{id}:", "  things/{id}:", "things", &["is not a path", "begins with `/`"][..]),
+        ("  /things/{id}:", "  /things/{id:", "things", &["is not a path"][..]),
+        (
+            "    get:",
+            "    gett:",
+            "gett:",
+            &["`gett` is not a method of API Gateway", "did you mean `get`?"][..],
+        ),
+        (
+            "x-amazon-apigateway-integration:",
+            "x-amazon-apigateway-integraton:",
+            "integraton",
+            &["`GET /things/{id}` has no `x-amazon-apigateway-integration`", "did you mean"][..],
+        ),
+        (
+            "type: aws_proxy",
+            "type: aws_prox",
+            "aws_prox",
+            &["unknown integration type `aws_prox`", "did you mean `aws_proxy`?"][..],
+        ),
+        ("        type: aws_proxy\n", "", "httpMethod", &["has no `type`"][..]),
+        ("httpMethod: POST", "httpMethod: GET", "httpMethod", &["is not `POST`"][..]),
+        ("        httpMethod: POST\n", "", "type: aws_proxy", &["has no `httpMethod`"][..]),
+        (
+            "${function.small}",
+            "${function.smal}",
+            "uri:",
+            &["`smal` is not a function of this lab", "did you mean `small`?"][..],
+        ),
+        (
+            "${function.small}",
+            "${functon.small}",
+            "uri:",
+            &["unknown reference", "did you mean `function`?"][..],
+        ),
+        (":${stageVariables.lambdaAlias}", "", "uri:", &["does not call an alias"][..]),
+        (
+            "stageVariables.lambdaAlias",
+            "stageVariables.lambdaAlais",
+            "uri:",
+            &["no stage variable `lambdaAlais`", "did you mean `lambdaAlias`?"][..],
+        ),
+        ("paths:", "paths:\n  - one\nrest:", "- one", &["holds no path"][..]),
+        ("info:", "info: &a [*b]\nother:", "info:", &["not valid YAML"][..]),
+        ("  title: small", "  title: !Ref small", "!Ref", &["unknown tag"][..]),
+        ("  title: small", "  title: small\n  <<: {}", "<<", &["merge keys"][..]),
+        ("  title: small", "\ttitle: small", "title", &["not valid YAML"][..]),
+        ("  title: small", "  title: small\n  x: .nan", "x: .nan", &["finite number"][..]),
+    ] {
+        assert_problem("small.yaml", from, to, at, said);
+    }
 }
 
-#[rstest]
-#[case("", "empty")]
-#[case("# nothing\n", "empty")]
-#[case("- a\n", "is a list")]
-#[case("just text", "is text")]
-#[case("a: 1\n---\nb: 2\n", "second document")]
-fn documents_that_are_no_mapping(#[case] document: &str, #[case] said: &str) {
-    let problems = Lab::new(MANIFEST, document).read().unwrap_err();
-    assert_eq!(problems.0.len(), 1, "{problems}");
-    assert!(problems.to_string().contains(said), "{problems}");
+#[test]
+fn documents_that_are_no_mapping() {
+    for (document, said) in [
+        ("", "empty"),
+        ("# nothing\n", "empty"),
+        ("- a\n", "is a list"),
+        ("just text", "is text"),
+        ("a: 1\n---\nb: 2\n", "second document"),
+    ] {
+        let problems = Lab::new(MANIFEST, document).read().unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(problems.to_string().contains(said), "{problems}");
+    }
 }
 
 #[test]
@@ -119,35 +179,38 @@ fn a_mock_needs_no_address() {
     assert!(blueprint.apis[0].functions.is_empty());
 }
 
-#[rstest]
-#[case("${function.f}", "F-arn")]
-#[case("${function.f.arn}", "F-arn")]
-#[case("${function.f.name}", "F-name")]
-#[case("a ${table.t.x}${region} b", "a T.x-arnR b")]
-#[case("${account}/${role.r.name.arn}", "A/unknown")]
-#[case("${stageVariables.lambdaAlias} ${x} ${ $", "${stageVariables.lambdaAlias} ${x} ${ $")]
-#[case("", "")]
-fn references_are_replaced(#[case] text: &str, #[case] resolved: &str) {
-    let lookup = |reference: &Reference<'_>| {
-        Some(match reference {
-            Reference::Region => "R".to_owned(),
-            Reference::Account => "A".to_owned(),
-            Reference::Resource { kind, name, form } => {
-                let form = if *form == Form::Arn { "arn" } else { "name" };
-                match (kind, *name) {
-                    (ResourceKind::Function, "f") => format!("F-{form}"),
-                    (ResourceKind::Table, "t.x") => format!("T.x-{form}"),
-                    // The explicit form leaves a name that ends in `.name` whole.
-                    (ResourceKind::Role, "r.name") => "unknown".to_owned(),
-                    _ => return None,
+#[test]
+fn references_are_replaced() {
+    for (text, resolved) in [
+        ("${function.f}", "F-arn"),
+        ("${function.f.arn}", "F-arn"),
+        ("${function.f.name}", "F-name"),
+        ("a ${table.t.x}${region} b", "a T.x-arnR b"),
+        ("${account}/${role.r.name.arn}", "A/unknown"),
+        ("${stageVariables.lambdaAlias} ${x} ${ $", "${stageVariables.lambdaAlias} ${x} ${ $"),
+        ("", ""),
+    ] {
+        let lookup = |reference: &Reference<'_>| {
+            Some(match reference {
+                Reference::Region => "R".to_owned(),
+                Reference::Account => "A".to_owned(),
+                Reference::Resource { kind, name, form } => {
+                    let form = if *form == Form::Arn { "arn" } else { "name" };
+                    match (kind, *name) {
+                        (ResourceKind::Function, "f") => format!("F-{form}"),
+                        (ResourceKind::Table, "t.x") => format!("T.x-{form}"),
+                        // The explicit form leaves a name that ends in `.name` whole.
+                        (ResourceKind::Role, "r.name") => "unknown".to_owned(),
+                        _ => return None,
+                    }
                 }
-            }
-        })
-    };
-    assert_eq!(resolve_text(text, &lookup).unwrap(), resolved);
-    let value = json!({ "${region}": [text, 1, null] });
-    let expected = json!({ "${region}": [resolved, 1, null] });
-    assert_eq!(resolve_value(&value, &lookup).unwrap(), expected);
+            })
+        };
+        assert_eq!(resolve_text(text, &lookup).unwrap(), resolved);
+        let value = json!({ "${region}": [text, 1, null] });
+        let expected = json!({ "${region}": [resolved, 1, null] });
+        assert_eq!(resolve_value(&value, &lookup).unwrap(), expected);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, same_count};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +83,7 @@ fn start_ready(
         };
         let action = plan.steps[index].action.clone();
         reporter.report(Progress::StepStarted { index });
-        running.spawn(async move {
+        running.spawn(same_count(async move {
             let begun = Instant::now();
             let result = run.perform(&action).await;
             run.reporter.report(Progress::StepDone {
@@ -92,7 +92,7 @@ fn start_ready(
                 failure: result.as_ref().err().cloned(),
             });
             (index, result)
-        });
+        }));
     }
 }
 

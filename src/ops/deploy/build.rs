@@ -7,7 +7,7 @@ use std::time::Instant;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellable;
@@ -148,11 +148,19 @@ async fn watch(mut running: Running, total: usize, reporter: &Reporter) -> Resul
     let stdout = running.child.stdout.take();
     let stderr = running.child.stderr.take();
     let errors_of_cargo = async {
-        let mut text = Vec::new();
-        if let Some(mut stream) = stderr {
-            let _ = stream.read_to_end(&mut text).await;
+        let mut text = String::new();
+        let Some(stream) = stderr else { return text };
+        let mut lines = BufReader::new(stream).split(b'\n');
+        while let Ok(Some(line)) = lines.next_segment().await {
+            let line = String::from_utf8_lossy(&line);
+            if let Some(lock) = lock_waited_for(&line) {
+                let name = format!("building: waiting for another cargo to give {lock} free");
+                reporter.report(Progress::Phase { name });
+            }
+            text.push_str(&line);
+            text.push('\n');
         }
-        String::from_utf8_lossy(&text).into_owned()
+        text
     };
     let messages = async {
         let mut executables = BTreeMap::new();
@@ -201,6 +209,11 @@ async fn watch(mut running: Running, total: usize, reporter: &Reporter) -> Resul
         .next("mend the code and run it again; nothing was deployed"))
 }
 
+/// What cargo says it waits for: `Blocking waiting for file lock on build directory`.
+fn lock_waited_for(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("Blocking waiting for file lock on ")
+}
+
 fn programs(
     blueprint: &Blueprint,
     metadata: &Metadata,
@@ -242,6 +255,13 @@ mod tests {
         assert!(matches!(serde_json::from_str(other).unwrap(), Message::Other));
         let finished = r#"{"reason":"build-finished","success":true}"#;
         assert!(matches!(serde_json::from_str(finished).unwrap(), Message::BuildFinished { .. }));
+    }
+
+    #[test]
+    fn a_wait_for_another_cargo_is_noticed() {
+        let line = "    Blocking waiting for file lock on build directory";
+        assert_eq!(lock_waited_for(line), Some("build directory"));
+        assert_eq!(lock_waited_for("   Compiling greet v0.1.0"), None);
     }
 
     #[test]

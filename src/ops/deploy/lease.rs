@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_aws::{Failure, FailureKind, Result, Target, same_count};
 use tokio::task::AbortHandle;
 
 use super::wanted::Place;
@@ -68,7 +68,7 @@ impl Lease {
 
     fn held(target: Arc<Target>, group: String, arn: String) -> Self {
         let renewing = Arc::clone(&target);
-        let renewal = tokio::spawn(async move {
+        let renewal = tokio::spawn(same_count(async move {
             loop {
                 tokio::time::sleep(RENEWED).await;
                 let until = (now_ms() + millis(HOLDS)).to_string();
@@ -79,7 +79,7 @@ impl Lease {
                     tracing::warn!(%error, "the lease could not be renewed");
                 }
             }
-        })
+        }))
         .abort_handle();
         Self { target, group, renewal, released: false }
     }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_aws::{Failure, FailureKind, Result, Target, counted};
 use labdeck_lab::Blueprint;
 use tokio_util::sync::CancellationToken;
 
@@ -57,20 +57,23 @@ pub async fn deploy(
     cancel: CancellationToken,
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let calls = engine.target.calls();
-    refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
-    let built = build_and_pack(engine, blueprint, reporter, &cancel).await?;
-    let wanted = wanted(engine, blueprint, &built.code).await?;
-    let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
-    let result = apply_deploy(engine, wanted, built.code, reporter, &cancel).await;
-    lease.release().await;
-    let (changed, endpoints) = result?;
+    let work = async {
+        refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
+        let built = build_and_pack(engine, blueprint, reporter, &cancel).await?;
+        let wanted = wanted(engine, blueprint, &built.code).await?;
+        let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
+        let result = apply_deploy(engine, wanted, built.code, reporter, &cancel).await;
+        lease.release().await;
+        result.map(|(changed, endpoints)| (changed, endpoints, built.seconds))
+    };
+    let (result, calls) = counted(work).await;
+    let (changed, endpoints, build_seconds) = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
         changed,
-        calls: engine.target.calls() - calls,
+        calls,
         seconds: begun.elapsed().as_secs_f64(),
-        build_seconds: built.seconds,
+        build_seconds,
         endpoints,
         left: Vec::new(),
     })
@@ -115,17 +118,20 @@ pub async fn destroy(
     cancel: CancellationToken,
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let calls = engine.target.calls();
-    refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
-    let wanted = wanted(engine, blueprint, &BTreeMap::new()).await?;
-    let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
-    let result = apply_destroy(engine, wanted, reporter, &cancel).await;
-    lease.release().await;
+    let work = async {
+        refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
+        let wanted = wanted(engine, blueprint, &BTreeMap::new()).await?;
+        let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
+        let result = apply_destroy(engine, wanted, reporter, &cancel).await;
+        lease.release().await;
+        result
+    };
+    let (result, calls) = counted(work).await;
     let (changed, left) = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
         changed,
-        calls: engine.target.calls() - calls,
+        calls,
         seconds: begun.elapsed().as_secs_f64(),
         build_seconds: 0.0,
         endpoints: Vec::new(),
