@@ -7,6 +7,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -40,15 +41,16 @@ fn main() {
         sandbox.json(&["deploy", "greet"]);
         row("second deploy of greet, nothing to do", seconds(again.elapsed()), "-");
         let stateless = endpoint(&summary, "greet-stateless", "prod");
+        // Before the many requests that fill the panes.
+        if on("memory") || on("idle") {
+            console_and_cloud(&sandbox, on("memory"), on("idle"));
+        }
         if on("warm") {
             warm(&stateless);
             warm_stateful(&endpoint(&summary, "greet-stateful", "prod"));
         }
         if on("cold") {
             cold(&sandbox, &stateless);
-        }
-        if on("memory") || on("idle") {
-            console_and_cloud(&sandbox, on("memory"), on("idle"));
         }
         if on("flood") {
             flood(&sandbox);
@@ -248,22 +250,37 @@ fn cold(sandbox: &Sandbox, url: &str) {
     row("first request to a cold function, p50 of 10", millis(quantile(&times, 0.5)), "60 ms");
 }
 
-/// Time on a core so far, all threads.
-fn on_core(pid: i32) -> Duration {
-    let mut total = 0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
-        if let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) {
-            total += text.split(' ').next().unwrap().parse::<u64>().unwrap_or(0);
+/// Time on a core so far by thread, in ns.
+fn on_core(pid: i32) -> BTreeMap<u32, u64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    threads
+        .filter_map(|thread| {
+            let id = thread.file_name().to_str()?.parse().ok()?;
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            Some((id, text.split(' ').next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// The shares of a core, in percent, that processes had in `window`. Looks every second, so that
+/// threads that end meanwhile count until then.
+fn shares<const N: usize>(pids: [i32; N], window: Duration) -> [f64; N] {
+    let begun = Instant::now();
+    let before = pids.map(on_core);
+    let mut last = before.clone();
+    while begun.elapsed() < window {
+        std::thread::sleep(Duration::from_secs(1));
+        for (last, pid) in last.iter_mut().zip(pids) {
+            last.extend(on_core(pid));
         }
     }
-    if total > 0 {
-        return Duration::from_nanos(total);
-    }
-    // No scheduler statistics in this kernel: user and system time in clock ticks of 10 ms.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
+    let nanos = begun.elapsed().as_nanos() as f64;
+    std::array::from_fn(|index| {
+        let used = last[index]
+            .iter()
+            .map(|(thread, ns)| ns.saturating_sub(before[index].get(thread).copied().unwrap_or(0)));
+        used.sum::<u64>() as f64 / nanos * 100.0
+    })
 }
 
 fn rss_mb(pid: i32) -> f64 {
@@ -284,14 +301,7 @@ fn console_and_cloud(sandbox: &Sandbox, memory: bool, idle: bool) {
         row("RSS of both, greet deployed", format!("{:.1} MB", a + b), "80 MB");
     }
     if idle {
-        let window = Duration::from_secs(30);
-        let (console_before, cloud_before) = (on_core(console.pid()), on_core(cloud));
-        std::thread::sleep(window);
-        let share = |after: Duration, before: Duration| {
-            after.saturating_sub(before).as_secs_f64() / window.as_secs_f64() * 100.0
-        };
-        let (a, b) =
-            (share(on_core(console.pid()), console_before), share(on_core(cloud), cloud_before));
+        let [a, b] = shares([console.pid(), cloud], Duration::from_secs(30));
         row("idle console, share of a core", format!("{a:.3} %"), "-");
         row("idle cloud, share of a core", format!("{b:.3} %"), "-");
         row("both, share of a core", format!("{:.3} %", a + b), "0.1 %");
@@ -319,7 +329,7 @@ fn flood(sandbox: &Sandbox) {
             let start = Instant::now();
             console.keys(key);
             console.until("the help follows the key", |screen| {
-                screen.contents().contains("┌ help") == visible
+                screen.contents().contains("┌ keys on") == visible
             });
             times.push(start.elapsed());
             std::thread::sleep(Duration::from_millis(20));

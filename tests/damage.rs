@@ -111,7 +111,8 @@ fn damaged_files_are_moved_aside_and_told() {
         }
     }
     let mut console = Console::open(&sandbox, 160, 40, &[]);
-    console.shows("● tail").keys("m").shows("cloud.db.damaged-").keys("\x1b").keys("q");
+    console.shows("● tail").keys("m").shows("cloud.db is damaged");
+    console.keys("\x1b").shows_no("┌ messages").keys("q");
     assert_eq!(console.ends(), 0);
 }
 

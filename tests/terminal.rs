@@ -4,10 +4,13 @@
 
 mod support;
 
+use labdeck_aws::{TargetChoice, TargetOptions};
+use labdeck_console::bench_support::run_with_a_panic;
+use labdeck_console::{Options, ThemeChoice};
 use nix::sys::signal::Signal;
 use portable_pty::CommandBuilder;
 use support::console::Console;
-use support::{Sandbox, binary, eventually, signal};
+use support::{Sandbox, binary, eventually, processes_naming, signal};
 
 /// A shell with job control; its prompt is `$ ` and nothing of the person's own is read.
 fn shell(sandbox: &Sandbox) -> Console {
@@ -73,6 +76,42 @@ fn the_terminal_is_as_before_after_quitting_and_after_every_signal() {
         signal(console, end);
         restored(&mut shell);
     }
+}
+
+/// Names the state directory of the console that [`a_panic_gives_the_terminal_back`] starts.
+const PANICS_IN: &str = "LABDECK_TEST_PANICS_IN";
+
+#[test]
+fn a_panic_gives_the_terminal_back() {
+    if let Some(state_dir) = std::env::var_os(PANICS_IN) {
+        // This process is the console.
+        let target = TargetOptions {
+            choice: TargetChoice::Local,
+            state_dir: Some(state_dir.into()),
+            program: Some(binary().to_owned()),
+            ..TargetOptions::default()
+        };
+        let error = run_with_a_panic(Options {
+            target,
+            labs_dir: "handlers".into(),
+            keymap: None,
+            theme: ThemeChoice::default(),
+            initial_lab: None,
+        });
+        panic!("it ended: {error:?}");
+    }
+    let sandbox = Sandbox::new();
+    let mut shell = shell(&sandbox);
+    let itself = std::env::current_exe().unwrap();
+    let directory = sandbox.state_dir();
+    shell.keys(&format!(
+        "{PANICS_IN}={} {} --exact a_panic_gives_the_terminal_back --nocapture\r",
+        directory.display(),
+        itself.display(),
+    ));
+    shell.shows("a task broke").shows("it ended: Err(a task panicked");
+    restored(&mut shell);
+    eventually("no cloud is left", || processes_naming(&directory).is_empty().then_some(()));
 }
 
 #[test]

@@ -36,6 +36,16 @@ pub fn draw(frame: &mut ratatui::Frame, state: &State) {
     crate::view::draw(frame, state);
 }
 
+/// Runs the console with a task that panics once the first frame is drawn.
+///
+/// # Errors
+/// As [`crate::run`]; it never ends well.
+pub fn run_with_a_panic(options: crate::Options) -> color_eyre::Result<()> {
+    crate::start(options, || {
+        tokio::spawn(async { panic!("a task broke") });
+    })
+}
+
 /// A plain log event.
 pub fn event(timestamp_ms: i64, function: &str, version: &str, text: &str) -> LogEvent {
     LogEvent {

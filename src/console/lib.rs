@@ -49,6 +49,11 @@ pub struct Options {
 /// A [`KeymapError`] (a usage error: exit status 64) before the terminal is touched; otherwise when
 /// the terminal does not do as told or a task panicked. The terminal is given back in any case.
 pub fn run(options: Options) -> color_eyre::Result<()> {
+    start(options, || {})
+}
+
+/// Runs the console; `begin` is called in its runtime once the first frame is drawn.
+fn start(options: Options, begin: impl FnOnce()) -> color_eyre::Result<()> {
     let keymap = Arc::new(keymap::Keymap::load(options.keymap.as_deref())?);
     let theme = theme::Theme::resolve(options.theme, |name| std::env::var(name).ok());
     let target_name = match options.target.choice {
@@ -68,6 +73,7 @@ pub fn run(options: Options) -> color_eyre::Result<()> {
     let labs_dir = options.labs_dir.clone();
     let state = state::State::new(keymap, theme, labs_dir, target_name, options.initial_lab);
     let result = runtime.block_on(runtime::run(state, |sender| {
+        begin();
         backend::Backend::new(sender, options.target, options.labs_dir)
     }));
     // Tasks that wait for the network must not hold the way out.

@@ -1,6 +1,7 @@
 //! Damaged files: found before they are used, moved aside, never deleted.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use time::OffsetDateTime;
@@ -35,6 +36,21 @@ pub(super) fn set_aside_if_damaged(
         path.display(),
         aside.display()
     ));
+    Ok(())
+}
+
+/// Writes what is still in the write-ahead log into the database itself, so that a stopped cloud
+/// leaves files that are whole by themselves, whoever still has them open.
+pub(super) fn settle(path: &Path) -> rusqlite::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(Duration::from_secs(1))?;
+    let busy = |row: &rusqlite::Row| row.get::<_, bool>(0);
+    if connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy)? {
+        tracing::info!("{} is still read from; its log stays beside it", path.display());
+    }
     Ok(())
 }
 

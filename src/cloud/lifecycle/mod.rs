@@ -34,6 +34,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const DEFAULT_SIZE_CAP: u64 = 1024 * 1024 * 1024;
 /// How long a cloud in the background stays without work.
 const IDLE_EXIT: Duration = Duration::from_mins(10);
+/// The SQLite files of a state directory.
+const DATABASES: [&str; 3] = ["cloud.db", "dynamodb.db", "logs.db"];
 /// Threads for what blocks: the store, the tables, files.
 const BLOCKING_THREADS: usize = 32;
 /// How long the end of the execution environments may take.
@@ -117,6 +119,12 @@ async fn run_until_held(options: Options, stopping: CancellationToken) -> Result
     if tokio::time::timeout(ENDING, started.server.services.shutdown()).await.is_err() {
         tracing::warn!("stopping before every execution environment has ended");
     }
+    let state_dir = &started.server.services.core.state_dir;
+    for path in DATABASES.map(|name| state_dir.join(name)) {
+        if let Err(error) = damage::settle(&path) {
+            tracing::warn!("{} could not be settled: {error}", path.display());
+        }
+    }
     started.marker.stopped_cleanly();
     tracing::info!("stopped");
     Ok(started.lock)
@@ -135,7 +143,7 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
     let mut notices = Vec::new();
     let (marker, was_clean) = files::RunMarker::set(&state_dir)?;
     let credentials = Credentials::load_or_make(&state_dir, &mut notices)?;
-    for name in ["cloud.db", "dynamodb.db", "logs.db"] {
+    for name in DATABASES {
         damage::set_aside_if_damaged(&state_dir.join(name), !was_clean, &mut notices)?;
     }
     let last = CloudFile::read(&state_dir);

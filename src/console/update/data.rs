@@ -111,11 +111,18 @@ fn tick(state: &mut State) -> Vec<Effect> {
     if old {
         state.notes.shown = false;
     }
-    state.still = !old && !state.time_shows() && state.meter.traffic().rows.is_empty();
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     let last = state.fetched().map(|fetched| Arc::clone(&fetched.status));
     let last = last.filter(|_| !state.next_reading.is_multiple_of(WHOLE_EVERY));
-    read_since(state, blueprint, last)
+    let effects = read_since(state, blueprint, last);
+    // What time has changed is drawn with what the reading finds.
+    state.still = !old && (!effects.is_empty() || !moves(state));
+    effects
+}
+
+/// Whether time alone changes what the screen shows.
+fn moves(state: &State) -> bool {
+    state.time_shows() || !state.meter.traffic().rows.is_empty()
 }
 
 /// Reads the live state of the current lab, unless it is being read already.
@@ -214,7 +221,7 @@ fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
     match result {
         Ok(status) => {
             let same = state.statuses.get(&lab).is_some_and(|before| *before.status == status);
-            state.still = same && !state.time_shows();
+            state.still = same && !moves(state);
             let fetched = Fetched { status: Arc::new(status), at_ms: state.now_ms };
             state.statuses.insert(lab, fetched);
         }
