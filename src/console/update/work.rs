@@ -78,7 +78,10 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
         JobKind::Checks => super::act::show(state, Screen::Deploy, Panel::Checks),
         JobKind::Burst { .. } | JobKind::Compare { .. } => {
             state.requests.shown = crate::state::requests::Shown::Bursts;
-            super::act::show(state, Screen::Requests, Panel::Response);
+            // The focus stays in the list where it was: `enter` goes on sending.
+            if state.screen != Screen::Requests {
+                super::act::show(state, Screen::Requests, Panel::RequestList);
+            }
         }
         JobKind::Step { .. } => super::act::show(state, Screen::Deploy, Panel::Steps),
         JobKind::Plan | JobKind::Deploy | JobKind::Destroy => {
