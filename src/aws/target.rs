@@ -269,7 +269,6 @@ impl Target {
         Ok(Self::assemble(options, name, region, config, endpoint, None, budgets))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "private; every part of a target, once")]
     fn assemble(
         options: TargetOptions,
         name: String,

@@ -80,7 +80,7 @@ impl Backend {
                         None => status::read(&engine, &blueprint).await,
                     };
                     Message::Status { lab: blueprint.name.clone(), reading, result }
-                })
+                });
             }
             Effect::Follow(blueprint) => self.follow(&blueprint),
             Effect::Start { id, blueprint, kind } => self.start(id, blueprint, kind),

@@ -40,6 +40,9 @@ pub fn draw(frame: &mut ratatui::Frame, state: &State) {
 ///
 /// # Errors
 /// As [`crate::run`]; it never ends well.
+///
+/// # Panics
+/// In a task beside the console, on purpose.
 pub fn run_with_a_panic(options: crate::Options) -> color_eyre::Result<()> {
     crate::start(options, || {
         tokio::spawn(async { panic!("a task broke") });
