@@ -143,8 +143,8 @@ fn greet_from_deploy_to_destroy() {
 
     // A real failure, on and off.
     screen(&mut console, "5", "Requests");
-    // From the response, where the burst was shown, to the list.
-    console.keys("\tj").shows("visit · to greet-stateful ▸ prod");
+    // The burst left the focus in the list.
+    console.keys("j").shows("visit · to greet-stateful ▸ prod");
     send(&mut console, "visit", "200");
     console.keys("x").shows("chaos: real failures").keys("\r");
     console.shows("CHAOS deny-table").shows("deny-table is on");

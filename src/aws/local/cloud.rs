@@ -88,7 +88,7 @@ impl LocalCloud {
     /// The running cloud of `state_dir` whatever its version: for `cloud status` and `cloud stop`.
     ///
     /// A cloud that is just ending breaks connections while it still holds its directory; it is asked
-    /// again for [`ENDS_WITHIN`] until it answers or is gone.
+    /// again for some seconds until it answers or is gone.
     pub async fn find_any_version(state_dir: &Path) -> Result<Option<Self>> {
         let until = Instant::now() + ENDS_WITHIN;
         loop {
