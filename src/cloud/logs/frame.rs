@@ -20,6 +20,20 @@ pub fn event(event_type: &str, payload: &[u8]) -> Bytes {
     )
 }
 
+/// The message that comes before all events where a service speaks AWS JSON: the operation's own
+/// answer, which has no members here. botocore insists on it, other SDKs skip it.
+/// Source: <https://smithy.io/2.0/spec/event-streams.html> (initial-response messages).
+pub fn initial_response() -> Bytes {
+    encode(
+        &[
+            (":message-type", "event"),
+            (":event-type", "initial-response"),
+            (":content-type", "application/x-amz-json-1.1"),
+        ],
+        b"{}",
+    )
+}
+
 /// An exception, which ends the stream.
 pub fn exception(exception_type: &str, payload: &[u8]) -> Bytes {
     encode(

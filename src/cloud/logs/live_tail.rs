@@ -153,7 +153,8 @@ fn check(arns: &[String], streams: &[String], prefixes: &[String]) -> Result<(),
 
 /// The state of a running session; dropping it (the client went away) ends the subscription.
 struct Session {
-    start: Option<Bytes>,
+    /// What comes before the updates, last first.
+    first: Vec<Bytes>,
     subscription: Subscription,
     ticks: Interval,
     ends: Instant,
@@ -165,12 +166,13 @@ impl Session {
         let mut ticks = interval_at(Instant::now() + every, every);
         // A client that reads slowly gets fewer updates, not a burst of late ones.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { start: Some(start), subscription, ticks, ends: Instant::now() + length, over: false }
+        let first = vec![start, frame::initial_response()];
+        Self { first, subscription, ticks, ends: Instant::now() + length, over: false }
     }
 
     async fn next(mut self) -> Option<(Bytes, Self)> {
-        if let Some(start) = self.start.take() {
-            return Some((start, self));
+        if let Some(first) = self.first.pop() {
+            return Some((first, self));
         }
         if self.over {
             return None;

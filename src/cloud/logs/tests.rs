@@ -383,6 +383,9 @@ async fn a_live_tail_starts_updates_and_filters() {
     let answer = send(&logs, Caller::Operator, "StartLiveTail", &request).await;
     assert_eq!(answer.headers()["content-type"], "application/vnd.amazon.eventstream");
     let mut body = answer.into_body();
+    let (kind, answer) = next_frame(&mut body).await.unwrap();
+    assert!(kind.contains("initial-response"));
+    assert_eq!(answer, json!({}));
     let (kind, start) = next_frame(&mut body).await.unwrap();
     assert!(kind.contains("sessionStart"));
     assert_eq!(start["logEventFilterPattern"], "wanted");
