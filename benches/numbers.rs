@@ -4,22 +4,23 @@
 //! `cargo bench --bench numbers` (add `-- ready warm` to run only the parts named so).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod measure;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use measure::{Connection, millis, quantile, rate, row, rss_mb, seconds};
 use support::Sandbox;
 use support::console::Console;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let on = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
-    println!("{:<52} {:>12} {:>12}", "what", "measured", "asked for");
+    println!("{:<60} {:>12} {:>12}", "what", "measured", "asked for");
     if on("draw") {
         draw();
     }
@@ -56,22 +57,6 @@ fn main() {
             flood(&sandbox);
         }
     }
-}
-
-fn row(what: &str, measured: impl std::fmt::Display, asked: &str) {
-    println!("{what:<52} {measured:>12} {asked:>12}");
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.2} s", duration.as_secs_f64())
-}
-
-fn millis(duration: Duration) -> String {
-    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
-}
-
-fn quantile(sorted: &[Duration], q: f64) -> Duration {
-    sorted[((sorted.len() - 1) as f64 * q).round() as usize]
 }
 
 fn endpoint(summary: &serde_json::Value, api: &str, stage: &str) -> String {
@@ -152,86 +137,22 @@ fn first_frame() {
     row("first frame of the console, p50 of 10", millis(quantile(&times, 0.5)), "50 ms");
 }
 
-/// One keep-alive connection that sends the same request again and again.
-struct Connection {
-    reader: BufReader<TcpStream>,
-    request: Vec<u8>,
-}
-
-impl Connection {
-    fn open(url: &str, path: &str, header: &str) -> Self {
-        let rest = url.strip_prefix("http://").unwrap();
-        let (authority, base) = rest.split_once('/').unwrap();
-        let stream = TcpStream::connect(authority).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let request =
-            format!("GET /{base}{path} HTTP/1.1\r\nHost: {authority}\r\n{header}\r\n").into_bytes();
-        Self { reader: BufReader::new(stream), request }
-    }
-
-    fn send(&mut self) -> (u16, Duration) {
-        let start = Instant::now();
-        self.reader.get_mut().write_all(&self.request).unwrap();
-        let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut length = 0;
-        loop {
-            line.clear();
-            self.reader.read_line(&mut line).unwrap();
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        (status, start.elapsed())
-    }
-}
-
-fn sample(connection: &mut Connection, count: usize) -> Vec<Duration> {
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (status, time) = connection.send();
-        assert_eq!(status, 200);
-        times.push(time);
-    }
-    times.sort();
-    times
-}
-
 fn warm(url: &str) {
-    let mut connection = Connection::open(url, "/greet", "");
-    sample(&mut connection, 200);
-    let times = sample(&mut connection, 5000);
+    let get = || Connection::open("GET", &format!("{url}/greet"), "", "");
+    let mut connection = get();
+    connection.sample(200);
+    let times = connection.sample(5000);
     row("warm GET /greet (stateless), p50, 1 connection", millis(quantile(&times, 0.5)), "0.5 ms");
     row("warm GET /greet (stateless), p99, 1 connection", millis(quantile(&times, 0.99)), "-");
-    let start = Instant::now();
-    let workers: Vec<_> = (0..8)
-        .map(|_| {
-            let url = url.to_owned();
-            std::thread::spawn(move || {
-                let mut connection = Connection::open(&url, "/greet", "");
-                for _ in 0..1000 {
-                    connection.send();
-                }
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.join().unwrap();
-    }
-    let rate = 8000.0 / start.elapsed().as_secs_f64();
+    let rate = rate((0..8).map(|_| get()).collect(), 1000);
     row("warm GET /greet (stateless), 8 connections", format!("{rate:.0}/s"), "-");
 }
 
 fn warm_stateful(url: &str) {
-    let mut connection = Connection::open(url, "/greet", "x-user-id: bench\r\n");
-    sample(&mut connection, 50);
-    let times = sample(&mut connection, 1000);
+    let url = format!("{url}/greet");
+    let mut connection = Connection::open("GET", &url, "x-user-id: bench\r\n", "");
+    connection.sample(50);
+    let times = connection.sample(1000);
     row("warm GET /greet (stateful), p50, 1 connection", millis(quantile(&times, 0.5)), "-");
 }
 
@@ -241,8 +162,8 @@ fn cold(sandbox: &Sandbox, url: &str) {
     for _ in 0..10 {
         sandbox.run(&["cloud", "stop"]).success();
         sandbox.json(&["labs"]);
-        let mut connection = Connection::open(url, "/greet", "");
-        let (status, time) = connection.send();
+        let mut connection = Connection::open("GET", &format!("{url}/greet"), "", "");
+        let (status, time, _) = connection.send();
         assert_eq!(status, 200);
         times.push(time);
     }
@@ -281,12 +202,6 @@ fn shares<const N: usize>(pids: [i32; N], window: Duration) -> [f64; N] {
             .map(|(thread, ns)| ns.saturating_sub(before[index].get(thread).copied().unwrap_or(0)));
         used.sum::<u64>() as f64 / nanos * 100.0
     })
-}
-
-fn rss_mb(pid: i32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
 fn console_and_cloud(sandbox: &Sandbox, memory: bool, idle: bool) {
