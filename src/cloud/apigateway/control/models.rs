@@ -152,6 +152,7 @@ fn check_schema(schema: Option<&str>) -> Result<(), AwsError> {
     }
 }
 
+/// The method that keeps a model from going: of several the last, as AWS names them.
 fn user_of(definition: &Definition, model: &str) -> Option<String> {
     let uses = |method: &&Method| method.request_models.values().any(|name| name == model);
     let mut users: Vec<String> = definition
@@ -163,13 +164,15 @@ fn user_of(definition: &Definition, model: &str) -> Option<String> {
         })
         .collect();
     users.sort();
-    users.into_iter().next()
+    users.pop()
 }
 
 fn update(model: &mut Model, operation: &PatchOperation) -> Result<(), AwsError> {
     let replaces = operation.must_replace().is_ok();
     match operation.path.as_str() {
-        "/description" if replaces => model.description.clone_from(&operation.value),
+        "/description" if replaces => {
+            model.description = operation.value.clone().filter(|text| !text.is_empty());
+        }
         "/schema" if replaces => {
             check_schema(operation.value.as_deref())?;
             model.schema.clone_from(&operation.value);

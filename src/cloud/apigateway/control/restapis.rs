@@ -48,7 +48,7 @@ pub(super) async fn collection(apis: &Apis, call: &Call<'_>) -> Outcome {
 /// `/restapis/{id}`: `GetRestApi`, `PutRestApi`, `UpdateRestApi`, `DeleteRestApi`.
 pub(super) async fn one(apis: &Apis, call: &Call<'_>, id: &str) -> Outcome {
     match call.verb() {
-        "GET" => Reply::ok(&apis.get(id).ok_or_else(|| no_api(id))?.definition.api),
+        "GET" => with_tags(&apis.get(id).ok_or_else(|| no_api(id))?.definition.api),
         "PUT" => put(apis, call, id).await,
         "PATCH" => {
             let operations = patch::read(call.body())?;
@@ -130,9 +130,7 @@ async fn put(apis: &Apis, call: &Call<'_>, id: &str) -> Outcome {
     let options = options(call, mode);
     apis.change(id, no_api(id), |api| {
         let warnings = import::apply(api.edit(), &document, &options)?;
-        let mut shown = json!(api.definition.api);
-        shown["tags"] = json!(api.definition.api.tags);
-        reply_with_warnings(200, shown, &warnings)
+        reply_with_warnings(200, shown(&api.definition.api), &warnings)
     })
     .await
 }
@@ -250,11 +248,16 @@ fn endpoint(asked: Option<EndpointConfiguration>) -> Result<EndpointConfiguratio
     Ok(endpoint)
 }
 
-/// An API as updates answer it: with its tags, even when it has none.
+/// An API as `GetRestApi` and updates answer it, unlike what creates or lists it: with its tags, even
+/// when it has none.
 fn with_tags(api: &RestApi) -> Outcome {
+    Reply::ok(&shown(api))
+}
+
+fn shown(api: &RestApi) -> Value {
     let mut shown = json!(api);
     shown["tags"] = json!(api.tags);
-    Reply::ok(&shown)
+    shown
 }
 
 fn update(api: &mut RestApi, operation: &PatchOperation) -> Result<(), AwsError> {

@@ -22,6 +22,15 @@ const OPERATIONS: [(&str, &str); 8] = [
     ("x-amazon-apigateway-any-method", "ANY"),
 ];
 
+/// The variables of a path. AWS takes them for required parameters, declared or not (recorded answers
+/// of AWS have them for methods whose document declares none).
+fn variables(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(name.strip_suffix('+').unwrap_or(name)).filter(|name| !name.is_empty())
+    })
+}
+
 impl Importer<'_> {
     /// Reads the operations of one path into the resource `id`.
     pub(super) fn methods(&mut self, id: &str, path: &str, item: &Map<String, Value>) {
@@ -39,7 +48,7 @@ impl Importer<'_> {
                 }
                 continue;
             };
-            match self.method(verb, operation, item.get("parameters")) {
+            match self.method((*verb, path), operation, item.get("parameters")) {
                 Ok(mut method) => {
                     self.integrate(&mut method, operation, id, path);
                     if let Some(resource) = self.definition.resources.get_mut(id) {
@@ -70,7 +79,7 @@ impl Importer<'_> {
 
     fn method(
         &mut self,
-        verb: &str,
+        (verb, path): (&str, &str),
         operation: &Value,
         shared: Option<&Value>,
     ) -> Result<Method, AwsError> {
@@ -84,6 +93,10 @@ impl Importer<'_> {
         let lists = [shared, operation.get("parameters")];
         for parameter in lists.into_iter().flatten().filter_map(Value::as_array).flatten() {
             self.parameter(&mut method, operation, parameter)?;
+        }
+        for name in variables(path) {
+            let parameter = format!("method.request.path.{name}");
+            method.request_parameters.entry(parameter).or_insert(true);
         }
         check_parameters(&method.request_parameters)?;
         let body = resolve(self.document, &operation["requestBody"])?;

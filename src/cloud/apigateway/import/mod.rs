@@ -51,6 +51,11 @@ fn invalid(what: impl std::fmt::Display) -> AwsError {
     bad_request(format!("Invalid OpenAPI input. {what}"))
 }
 
+/// AWS says no more of a text that is neither JSON nor YAML.
+fn unreadable<E>(_: E) -> AwsError {
+    bad_request("Invalid OpenAPI input.")
+}
+
 /// Reads a JSON or YAML document and checks that it is an `OpenAPI` document at all.
 pub(super) fn parse(body: &[u8]) -> Result<Value, AwsError> {
     if body.len() > LARGEST {
@@ -59,11 +64,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Value, AwsError> {
             body.len()
         )));
     }
-    let text = std::str::from_utf8(body).map_err(|error| invalid(format_args!("{error}")))?;
+    let text = std::str::from_utf8(body).map_err(unreadable)?;
     let document: Value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(invalid)?
+        serde_json::from_str(text).map_err(unreadable)?
     } else {
-        serde_saphyr::from_str(text).map_err(invalid)?
+        serde_saphyr::from_str(text).map_err(unreadable)?
     };
     if !document.is_object() {
         return Err(invalid("The document is not an object with the members of OpenAPI"));
@@ -242,6 +247,12 @@ impl Importer<'_> {
                 shown["type"] = Value::from(kind.to_ascii_uppercase());
             }
             shown["authType"] = scheme["x-amazon-apigateway-authtype"].clone();
+            if shown["identitySource"].is_null()
+                && let (Some("header"), Some(header)) =
+                    (scheme["in"].as_str(), scheme["name"].as_str())
+            {
+                shown["identitySource"] = format!("method.request.header.{header}").into();
+            }
             self.definition.authorizers.insert(id, shown);
         }
         Ok(())

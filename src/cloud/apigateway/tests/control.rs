@@ -241,6 +241,9 @@ async fn models_in_use_stay() {
             "Cannot delete model 'Pet', is referenced in method request: //ANY".to_owned()
         )
     );
+    let patch = json!([{ "op": "replace", "path": "/description", "value": "" }]);
+    let patched = bench.patch(&format!("{models}/Pet"), patch).await.json();
+    assert!(patched.get("description").is_none(), "{patched}");
 }
 
 #[tokio::test]

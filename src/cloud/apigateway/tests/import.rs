@@ -138,7 +138,11 @@ async fn overwrite_forgets_and_merge_keeps() {
 async fn a_bad_document_is_refused_with_what_and_where() {
     let bench = Bench::new();
     let import = async |text: String| bench.send("POST", "/restapis?mode=import", text).await;
-    for text in ["{\"openapi\": ", "a: [1, 2", "- 1", "openapi: 3.0.1\ninfo: {}", "openapi: 2.5"] {
+    for text in ["{\"openapi\": ", "a: [1, 2"] {
+        let (status, _, message) = import(text.to_owned()).await.error();
+        assert_eq!((status, message.as_str()), (400, "Invalid OpenAPI input."), "{text}");
+    }
+    for text in ["- 1", "openapi: 3.0.1\ninfo: {}", "openapi: 2.5"] {
         let (status, code, message) = import(text.to_owned()).await.error();
         assert_eq!((status, code.as_str()), (400, "BadRequestException"), "{text}");
         assert!(message.starts_with("Invalid OpenAPI input."), "{message}");
@@ -217,4 +221,40 @@ async fn an_export_can_be_imported_again() {
         list[2]["resourceMethods"]["GET"]["methodIntegration"]["uri"].as_str().unwrap().to_owned()
     };
     assert_eq!(uri(&one), uri(&two));
+}
+
+#[tokio::test]
+async fn path_variables_are_required_and_a_token_comes_in_its_schemes_header() {
+    let bench = Bench::new();
+    let mock = json!({ "type": "mock" });
+    let get = json!({ "responses": {}, "x-amazon-apigateway-integration": mock });
+    let document = json!({
+        "swagger": "2.0",
+        "info": { "title": "pets" },
+        "paths": { "/pets/{pet}": { "get": get }, "/{rest+}": { "get": get } },
+        "securityDefinitions": {
+            "guard": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-Token",
+                "x-amazon-apigateway-authtype": "custom",
+                "x-amazon-apigateway-authorizer": { "type": "token" },
+            },
+        },
+    });
+    let api = bench.import(&document).await;
+    let found = resources(&bench, &api).await;
+    for (path, parameter) in
+        [("/pets/{pet}", "method.request.path.pet"), ("/{rest+}", "method.request.path.rest")]
+    {
+        let all = found.as_array().unwrap();
+        let resource = all.iter().find(|resource| resource["path"] == path).unwrap();
+        let parameters = &resource["resourceMethods"]["GET"]["requestParameters"];
+        assert_eq!(*parameters, json!({ parameter: true }), "{path}");
+    }
+    let target = format!("/restapis/{api}/authorizers");
+    let guards = bench.call("GET", &target, Value::Null).await.json();
+    assert_eq!(guards["item"][0]["identitySource"], "method.request.header.X-Token");
+    let shown = bench.call("GET", &format!("/restapis/{api}"), Value::Null).await.json();
+    assert_eq!(shown["tags"], json!({}));
 }
