@@ -144,6 +144,9 @@ impl Services {
         if let Err(error) = self.logs.flush().await {
             tracing::warn!("the last log lines could not be written: {error}");
         }
+        if let Err(error) = self.apigateway.flush().await {
+            tracing::warn!("the usage of API keys could not be written: {error}");
+        }
     }
 
     /// Lets the service answer.

@@ -1,8 +1,18 @@
-//! The ids that API Gateway gives: lower-case letters and digits.
+//! The ids that API Gateway gives: lower-case letters and digits; and the values of API keys.
 
 use crate::error::AwsError;
 
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Letters and digits, as in the values of API keys.
+const MIXED: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A new value of an API key: 40 letters and digits, as AWS generates them.
+pub(super) fn key_value() -> Result<String, AwsError> {
+    let mut bytes = [0_u8; 40];
+    fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| char::from(MIXED[usize::from(*byte) % MIXED.len()])).collect())
+}
 
 /// A new id of `length` characters.
 pub(super) fn new(length: usize) -> Result<String, AwsError> {

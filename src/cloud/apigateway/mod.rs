@@ -11,6 +11,7 @@ mod ids;
 mod import;
 mod model;
 mod patch;
+mod plans;
 mod reply;
 mod state;
 
@@ -95,13 +96,19 @@ impl ApiGateway {
     /// Answers a request to a stage of an API.
     pub async fn execute(&self, request: ExecuteRequest) -> Answer {
         let now = self.core.now_millis();
-        data::execute(self.apis.live(), self.backends.as_ref(), &request, now).await
+        let (live, plans) = (self.apis.live(), self.apis.plans());
+        data::execute(live, plans, self.backends.as_ref(), &request, now).await
+    }
+
+    /// Writes what requests counted and nobody has written yet.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.apis.plans().flush().await
     }
 
     async fn operate(&self, request: &ApiRequest) -> Outcome {
         self.authorize(request)?;
         let call = control::Call { request, now: self.core.now_millis() / 1000 };
-        control::dispatch(&self.apis, &call).await
+        control::dispatch(&self.apis, &self.iam, &call).await
     }
 
     /// API Gateway's actions are the HTTP methods, its resources the paths.

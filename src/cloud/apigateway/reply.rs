@@ -89,6 +89,11 @@ pub(super) fn conflict(message: impl Into<String>) -> AwsError {
     AwsError::new(409, "ConflictException", message)
 }
 
+/// 429 `LimitExceededException`: more than an account can have.
+pub(super) fn limit_exceeded(message: impl Into<String>) -> AwsError {
+    AwsError::new(429, "LimitExceededException", message)
+}
+
 /// 400 of the service's front end, which checks an input before the service sees it.
 pub(super) fn invalid_value(value: &str, at: &str, constraint: &str) -> AwsError {
     AwsError::new(
@@ -140,18 +145,10 @@ pub(super) fn input<T: DeserializeOwned>(body: &[u8]) -> Result<T, AwsError> {
 
 /// One page of a list: `{"item": […], "position": "…"}`.
 pub(super) fn page(items: Vec<Value>, paging: &Paging) -> Outcome {
-    let start = match paging.position.as_deref() {
-        None | Some("") => 0,
-        Some(position) => decode_position(position)
-            .filter(|start| *start <= items.len())
-            .ok_or_else(|| bad_request("Invalid position specified"))?,
-    };
-    let end = (start + paging.limit).min(items.len());
-    let more = end < items.len();
-    let shown: Vec<Value> = items.into_iter().skip(start).take(end - start).collect();
+    let (shown, position) = paging.cut(items)?;
     let mut body = json!({ "item": shown });
-    if more {
-        body["position"] = Value::from(encode_position(end));
+    if let Some(position) = position {
+        body["position"] = Value::from(position);
     }
     Reply::ok(&body)
 }
@@ -174,6 +171,19 @@ impl Paging {
             },
         };
         Ok(Self { limit, position })
+    }
+
+    /// The items of this page, and the position of the next one where there is one.
+    pub fn cut<T>(&self, items: Vec<T>) -> Result<(Vec<T>, Option<String>), AwsError> {
+        let start = match self.position.as_deref() {
+            None | Some("") => 0,
+            Some(position) => decode_position(position)
+                .filter(|start| *start <= items.len())
+                .ok_or_else(|| bad_request("Invalid position specified"))?,
+        };
+        let end = (start + self.limit).min(items.len());
+        let next = (end < items.len()).then(|| encode_position(end));
+        Ok((items.into_iter().skip(start).take(end - start).collect(), next))
     }
 }
 

@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::data::live::{Live, LiveApi};
 use super::model::{Api, Definition, Deployment, Stage};
-use super::reply::Outcome;
+use super::plans::Plans;
+use super::plans::registry::{Edit, Registry};
+use super::reply::{Outcome, Reply};
 use crate::error::AwsError;
 use crate::store::{Change, Store, StoreError};
 
@@ -15,13 +17,14 @@ const APIS: &str = "apigateway.apis";
 const DEPLOYMENTS: &str = "apigateway.deployments";
 const STAGES: &str = "apigateway.stages";
 
-/// All APIs, by id.
+/// All APIs, by id, with the keys and plans that open them.
 pub(super) struct Apis {
     store: Store,
     /// Held while a change is made and committed, so that changes follow one another.
     turn: tokio::sync::Mutex<()>,
     by_id: RwLock<BTreeMap<String, Arc<Api>>>,
     live: Live,
+    plans: Plans,
 }
 
 impl Apis {
@@ -53,12 +56,31 @@ impl Apis {
             live.put(LiveApi::compile(api, None));
         }
         let by_id = by_id.into_iter().map(|(id, api)| (id, Arc::new(api))).collect();
-        Ok(Self { store, turn: tokio::sync::Mutex::new(()), by_id: RwLock::new(by_id), live })
+        let plans = Plans::open(&store)?;
+        let turn = tokio::sync::Mutex::new(());
+        Ok(Self { store, turn, by_id: RwLock::new(by_id), live, plans })
     }
 
     /// What requests are served from.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// API keys and usage plans.
+    pub fn plans(&self) -> &Plans {
+        &self.plans
+    }
+
+    /// Changes keys and plans as `edit` says, and answers what it answers.
+    pub async fn change_plans(
+        &self,
+        edit: impl FnOnce(&Registry) -> Result<(Reply, Vec<Edit>), AwsError>,
+    ) -> Outcome {
+        let _turn = self.turn.lock().await;
+        let (reply, edits) = edit(&self.plans.read())?;
+        self.store.commit(self.plans.changes(&edits)?).await?;
+        self.plans.apply(edits);
+        Ok(reply)
     }
 
     /// The API with this id.
@@ -91,12 +113,28 @@ impl Apis {
         let before = self.get(id).ok_or(missing)?;
         let mut after = Api::clone(&before);
         let reply = edit(&mut after)?;
-        self.store.commit(difference(Some(&before), &after)?).await?;
+        let edits = self.unbound(&before, &after);
+        let mut changes = difference(Some(&before), &after)?;
+        changes.extend(self.plans.changes(&edits)?);
+        self.store.commit(changes).await?;
         self.install(after, Some(&before));
+        self.plans.apply(edits);
         Ok(reply)
     }
 
-    /// Removes an API with its deployments and stages.
+    /// The plans without the stages that are gone. AWS deletes a stage that plans are bound to and
+    /// takes it out of them (terraform-provider-aws #14100 tells how plans lose recreated stages).
+    fn unbound(&self, before: &Api, after: &Api) -> Vec<Edit> {
+        let gone: Vec<&str> = before
+            .stages
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !after.stages.contains_key(*name))
+            .collect();
+        if gone.is_empty() { Vec::new() } else { self.plans.read().without(before.id(), &gone) }
+    }
+
+    /// Removes an API with its deployments and stages, which its usage plans lose.
     pub async fn delete(&self, id: &str, missing: AwsError) -> Result<(), AwsError> {
         let _turn = self.turn.lock().await;
         let api = self.get(id).ok_or(missing)?;
@@ -104,7 +142,11 @@ impl Apis {
         changes
             .extend(api.deployments.keys().map(|key| Change::delete(DEPLOYMENTS, part(id, key))));
         changes.extend(api.stages.keys().map(|key| Change::delete(STAGES, part(id, key))));
+        let stages: Vec<&str> = api.stages.keys().map(String::as_str).collect();
+        let edits = self.plans.read().without(id, &stages);
+        changes.extend(self.plans.changes(&edits)?);
         self.store.commit(changes).await?;
+        self.plans.apply(edits);
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.live.remove(id);
         Ok(())

@@ -1,25 +1,31 @@
 //! The control plane: which operation a request means, and who does it.
 
 mod absent;
+mod account;
 mod deployments;
 mod export;
 mod gateway_responses;
 mod integrations;
+mod key_import;
+mod keys;
 mod methods;
 mod models;
+mod plan_keys;
+mod plan_patch;
 mod resources;
 mod responses;
 mod restapis;
 mod settings;
 mod stages;
 mod tags;
+mod usage;
+mod usage_plans;
 mod validators;
 
-use serde_json::json;
-
-use super::reply::{Outcome, Paging, Reply};
+use super::reply::{Outcome, Paging};
 use super::state::Apis;
 use crate::error::AwsError;
+use crate::iam::Iam;
 use crate::wire::ApiRequest;
 
 pub(super) use gateway_responses::check_type;
@@ -62,7 +68,7 @@ impl Call<'_> {
 }
 
 /// Does what the request asks for.
-pub(super) async fn dispatch(apis: &Apis, call: &Call<'_>) -> Outcome {
+pub(super) async fn dispatch(apis: &Apis, iam: &Iam, call: &Call<'_>) -> Outcome {
     let segments = call.request.segments();
     let mut path: Vec<&str> = segments.iter().map(String::as_str).collect();
     if path.last() == Some(&"") {
@@ -104,16 +110,15 @@ pub(super) async fn dispatch(apis: &Apis, call: &Call<'_>) -> Outcome {
             export::get(apis, call, api, name, format)
         }
         ["tags", arn @ ..] if !arn.is_empty() => tags::one(apis, call, &arn.join("/")).await,
-        ["account"] if call.verb() == "GET" => account(),
+        ["apikeys"] => keys::collection(apis, call).await,
+        ["apikeys", id] => keys::one(apis, call, id).await,
+        ["usageplans"] => usage_plans::collection(apis, call).await,
+        ["usageplans", id] => usage_plans::one(apis, call, id).await,
+        ["usageplans", id, "keys"] => plan_keys::collection(apis, call, id).await,
+        ["usageplans", id, "keys", key] => plan_keys::one(apis, call, id, key).await,
+        ["usageplans", id, "usage"] => usage::of_plan(apis, call, id),
+        ["usageplans", id, "keys", key, "usage"] => usage::of_key(apis, call, id, key).await,
+        ["account"] => account::one(apis, iam, call).await,
         _ => Err(call.absent()),
     }
-}
-
-/// `GetAccount`: the limits of the gateway as a whole.
-fn account() -> Outcome {
-    Reply::ok(&json!({
-        "throttleSettings": { "burstLimit": 5000, "rateLimit": 10000.0 },
-        "features": ["UsagePlans"],
-        "apiKeyVersion": "4",
-    }))
 }

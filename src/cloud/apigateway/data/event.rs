@@ -226,6 +226,10 @@ fn request_context(
         Some(agent) => text(out, agent),
         None => out.push_str("null"),
     }
+    if let Some(key) = &context.api_key {
+        member(out, ",\"apiKey\":", &key.value);
+        member(out, ",\"apiKeyId\":", &key.id);
+    }
     for name in [
         "accountId",
         "accessKey",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::HeaderValue;
 
+use super::super::plans::Plans;
 use super::backend::{Backends, FunctionCall, Later};
 use super::failure::Failure;
 use super::live::{Live, LiveApi, LiveStage, Serving};
@@ -22,18 +23,19 @@ use crate::wire::Answer;
 /// Answers a request to a stage; `now` in milliseconds since the epoch.
 pub(in super::super) async fn execute(
     live: &Live,
+    plans: &Plans,
     backends: &dyn Backends,
     request: &ExecuteRequest,
     now: i64,
 ) -> Answer {
-    let context = match Context::new(request, now) {
+    let mut context = match Context::new(request, now) {
         Ok(context) => context,
         Err(error) => return Protocol::ApiGateway.error(&error, ""),
     };
     let api: Option<Arc<LiveApi>> = live.get(&request.api_id);
     let stage = api.as_ref().and_then(|api| api.named(context.stage));
     let mut answer = match stage {
-        Some(stage) => serve(stage, backends, &context).await,
+        Some(stage) => serve(stage, plans, backends, &mut context).await,
         None => Failure::forbidden().answer(&context, None, &BTreeMap::new(), &BTreeMap::new()),
     };
     let headers = answer.headers_mut();
@@ -48,7 +50,12 @@ pub(in super::super) async fn execute(
     answer
 }
 
-async fn serve(stage: &LiveStage, backends: &dyn Backends, context: &Context<'_>) -> Answer {
+async fn serve(
+    stage: &LiveStage,
+    plans: &Plans,
+    backends: &dyn Backends,
+    context: &mut Context<'_>,
+) -> Answer {
     let serving = stage.serve(dice(context));
     let matched = match route(serving, context) {
         Ok(matched) => matched,
@@ -59,7 +66,7 @@ async fn serve(stage: &LiveStage, backends: &dyn Backends, context: &Context<'_>
     let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
     log.info(context, || format!("Starting execution for request: {}", context.request_id));
     log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
-    let outcome = match check::request(context, &matched, rules) {
+    let outcome = match check::request(context, &matched, serving, rules, plans) {
         Ok(()) => integrate(backends, serving, context, &matched, &mut log).await,
         Err(failure) => Err(failure),
     };

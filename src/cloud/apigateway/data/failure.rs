@@ -43,7 +43,7 @@ impl Failure {
         self
     }
 
-    fn because(mut self, reason: impl Into<String>) -> Self {
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
     }
@@ -64,9 +64,13 @@ impl Failure {
     }
 
     /// No API key that opens the method.
-    pub fn no_key() -> Self {
-        Self::new("INVALID_API_KEY", 403, "ForbiddenException", "Forbidden")
-            .because("API Key required: no usage plan of this stage has a key for the request")
+    pub fn no_key(reason: String) -> Self {
+        Self::new("INVALID_API_KEY", 403, "ForbiddenException", "Forbidden").because(reason)
+    }
+
+    /// A key whose quota is used up.
+    pub fn quota_exceeded(reason: String) -> Self {
+        Self::new("QUOTA_EXCEEDED", 429, "LimitExceededException", "Limit Exceeded").because(reason)
     }
 
     /// Required parameters that are missing.
@@ -93,7 +97,7 @@ impl Failure {
         Self::new("REQUEST_TOO_LARGE", 413, "RequestTooLargeException", "Request Too Long")
     }
 
-    /// Too many requests for the stage's or method's throttle.
+    /// Too many requests for a throttle.
     pub fn throttled() -> Self {
         Self::new("THROTTLED", 429, "TooManyRequestsException", "Too Many Requests")
     }

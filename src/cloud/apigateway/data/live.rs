@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
 
 use super::super::model::{Api, MethodSetting, Stage, Texts};
-use super::throttle::Throttle;
+use super::throttle::{Bucket, Limit};
 use super::tree::Tree;
 
 /// All APIs that have stages. The lock is held for cloning or replacing one pointer.
@@ -37,7 +36,8 @@ pub(super) struct LiveStage {
 #[derive(Debug)]
 pub(super) struct Rules {
     pub setting: MethodSetting,
-    pub throttle: Option<Throttle>,
+    pub limit: Option<Limit>,
+    pub bucket: Bucket,
 }
 
 /// One deployment under one set of stage variables.
@@ -155,8 +155,8 @@ fn add_rules(
         settings.get(&escaped).or_else(|| settings.get(&bare)).or_else(|| settings.get("*/*"));
     if let Some(setting) = setting {
         let (rate, burst) = (setting.throttling_rate_limit, setting.throttling_burst_limit);
-        let throttle = Throttle::new(rate, burst, Instant::now());
-        let rule = Rules { setting: setting.clone(), throttle };
+        let limit = Limit::new(rate, f64::from(burst));
+        let rule = Rules { setting: setting.clone(), limit, bucket: Bucket::default() };
         rules.entry(path.to_owned()).or_default().insert(verb.to_owned(), rule);
     }
 }

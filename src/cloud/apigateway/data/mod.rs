@@ -12,7 +12,7 @@ mod mock;
 mod proxy;
 mod request;
 mod substitute;
-mod throttle;
+pub(super) mod throttle;
 mod tree;
 
 pub(super) use execute::execute;

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::super::ids;
+use super::super::plans::model::ApiKey;
 use crate::error::AwsError;
 
 /// A request to an API, as the listener received it.
@@ -48,6 +50,8 @@ pub(super) struct Context<'a> {
     /// The path below the stage, decoded.
     pub path: String,
     pub query: Multi<'a>,
+    /// The API key that let the request in, where its method demands one.
+    pub api_key: Option<Arc<ApiKey>>,
 }
 
 impl<'a> Context<'a> {
@@ -66,6 +70,7 @@ impl<'a> Context<'a> {
             stage,
             path: format!("/{}", decode(below)),
             query: query(&request.query),
+            api_key: None,
         })
     }
 

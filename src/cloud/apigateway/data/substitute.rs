@@ -38,6 +38,8 @@ impl Names<'_> {
             "requestTimeEpoch" => context.now.to_string(),
             "requestTime" => super::event::request_time(context.now),
             "identity.sourceIp" => context.request.source_ip.to_string(),
+            "identity.apiKey" => context.api_key.as_ref()?.value.clone(),
+            "identity.apiKeyId" => context.api_key.as_ref()?.id.clone(),
             "identity.userAgent" => context.header("user-agent")?.to_owned(),
             _ => return None,
         })

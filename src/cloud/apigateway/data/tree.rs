@@ -24,6 +24,8 @@ pub(in super::super) struct Tree {
     pub responses: BTreeMap<String, GatewayResponse>,
     /// Whether the API has a resource policy, which the local cloud does not evaluate.
     pub has_policy: bool,
+    /// Whether clients send their API keys in a header.
+    pub key_in_header: bool,
     /// Whether the API answers only under names of its own.
     pub disabled: bool,
 }
@@ -122,6 +124,7 @@ impl Tree {
             binary_media_types: definition.api.binary_media_types.clone(),
             responses: definition.gateway_responses.clone(),
             has_policy: definition.api.policy.is_some(),
+            key_in_header: definition.api.api_key_source == "HEADER",
             disabled: definition.api.disable_execute_api_endpoint,
         }
     }

@@ -279,11 +279,10 @@ async fn gateway_responses_show_defaults_own_and_inherited_ones() {
 async fn what_is_not_there_says_so_by_name() {
     let bench = Bench::new();
     for (method, path, name) in [
-        ("POST", "/apikeys", "CreateApiKey"),
-        ("GET", "/usageplans/x/usage", "GetUsage"),
-        ("POST", "/usageplans/x/keys", "CreateUsagePlanKey"),
+        ("POST", "/restapis/a/authorizers", "CreateAuthorizer"),
+        ("GET", "/domainnames/x", "GetDomainName"),
         ("POST", "/restapis/a/resources/b/methods/GET", "TestInvokeMethod"),
-        ("PATCH", "/account", "UpdateAccount"),
+        ("DELETE", "/restapis/a/stages/b/cache/authorizers", "FlushStageAuthorizersCache"),
     ] {
         let answer = bench.call(method, path, json!({})).await;
         assert_eq!(answer.status, 501, "{path}");

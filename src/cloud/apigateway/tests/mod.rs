@@ -3,6 +3,9 @@
 
 mod control;
 mod import;
+mod keys;
+mod limits;
+mod plans;
 mod requests;
 mod stages;
 
@@ -108,6 +111,43 @@ impl Bench {
         drop(gateway);
         let gateway = open(dir.path(), &functions);
         Self { gateway, functions, dir }
+    }
+
+    /// The store, as another process would read it.
+    pub fn store(&self) -> Store {
+        Store::open(&self.dir.path().join("cloud.db")).unwrap()
+    }
+
+    /// Takes every token of the gateway as a whole, with those that arrive for a while.
+    pub fn drain_account(&self) {
+        let later = std::time::Instant::now() + std::time::Duration::from_hours(1);
+        while self.gateway.apis.plans().account_admits(later) {}
+    }
+
+    /// A role that `service` may assume.
+    pub async fn role(&self, name: &str, service: &str) {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+            "Principal": { "Service": service }, "Action": "sts:AssumeRole" }] });
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("Action", "CreateRole")
+            .append_pair("Version", "2010-05-08")
+            .append_pair("RoleName", name)
+            .append_pair("AssumeRolePolicyDocument", &trust.to_string())
+            .finish();
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert("content-type", form);
+        let request = ApiRequest {
+            method: Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers,
+            body: body.into(),
+            caller: Caller::Operator,
+            request_id: "r-1".to_owned(),
+        };
+        let answer = Read::of(self.gateway.iam.call(request).await).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
     }
 
     pub async fn send(&self, method: &str, target: &str, body: impl Into<Bytes>) -> Read {
