@@ -232,6 +232,10 @@ fn cold(cloud: &Cloud, url: &str) {
         let path = "/2015-03-31/functions/greet-stateless/configuration";
         let body = json!({ "Description": format!("round {round}") });
         cloud.call("lambda", "PUT", path, "", &body);
+        support::eventually("the update is over", || {
+            let function = cloud.call("lambda", "GET", path, "", &Value::Null);
+            (function["LastUpdateStatus"] == "Successful").then_some(())
+        });
         let mut connection = Connection::open("GET", &dev, "", "");
         let (status, time, _) = connection.send();
         assert_eq!(status, 200);

@@ -4,12 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use uuid::Uuid;
+
 use crate::store::Store;
 
 /// The account id of the local cloud.
 pub const ACCOUNT_ID: &str = "000000000000";
 /// The region of the local cloud.
 pub const REGION: &str = "us-east-1";
+
+/// An id that is like no other, but no secret: of a request, of a trace. Made without a system call.
+pub fn unique_id() -> Uuid {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid()
+}
 
 /// Shared by all services; cheap to clone behind its `Arc`.
 #[derive(Debug)]

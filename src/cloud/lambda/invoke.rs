@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
-use uuid::Uuid;
 
+use crate::core::unique_id;
 use crate::error::AwsError;
 use crate::protocol::{bytes_answer, empty, set_header};
 use crate::wire::{Answer, ApiRequest, Caller};
@@ -105,7 +105,7 @@ impl Lambda {
         let admitted = self.admit(name, &invocation.invoker)?;
         let baggage =
             Baggage { trace_id: invocation.trace_id, client_context: invocation.client_context };
-        let request_id = Uuid::new_v4().to_string();
+        let request_id = unique_id().to_string();
         self.run(admitted, invocation.payload, request_id, baggage, invocation.log_tail).await
     }
 
@@ -318,8 +318,8 @@ fn trace_id<'a>(given: Option<&'a str>, c: &Configuration, now_ms: i64) -> Cow<'
     if let Some(given) = given.filter(|given| given.contains("Root=")) {
         return Cow::Borrowed(given);
     }
-    let random = Uuid::new_v4().simple().to_string();
-    let parent = Uuid::new_v4().simple().to_string();
+    let random = unique_id().simple().to_string();
+    let parent = unique_id().simple().to_string();
     let sampled = u8::from(c.tracing == "Active");
     let seconds = now_ms / 1000;
     let (random, parent) = (&random[..24], &parent[..16]);

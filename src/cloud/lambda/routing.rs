@@ -12,9 +12,7 @@ pub fn choose(alias: &Alias, draw: f64) -> &str {
 
 /// A random number in `0.0..1.0`.
 pub fn draw() -> f64 {
-    // 53 random bits, as many as a double holds.
-    let bits = (uuid::Uuid::new_v4().as_u128() & ((1 << 53) - 1)) as u64;
-    bits as f64 / (1_u64 << 53) as f64
+    fastrand::f64()
 }
 
 #[cfg(test)]

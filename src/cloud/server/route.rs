@@ -9,7 +9,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::Request;
 use hyper::body::Incoming;
-use uuid::Uuid;
 
 use super::Server;
 use super::activity::Busy;
@@ -17,6 +16,7 @@ use super::authenticate::authorization;
 use super::body::{self, BodyError};
 use super::execute;
 use super::origin::{Host, classify, origin_is_local};
+use crate::core::unique_id;
 use crate::error::AwsError;
 use crate::protocol::{Protocol, REQUEST_ID, set_request_id, text_answer};
 use crate::services::Service;
@@ -24,7 +24,7 @@ use crate::wire::{Answer, ApiRequest, Caller};
 
 /// Answers one request, whatever it is.
 pub async fn answer(server: Arc<Server>, client: IpAddr, request: Request<Incoming>) -> Answer {
-    let request_id = Uuid::new_v4().to_string();
+    let request_id = unique_id().to_string();
     let id = request_id.clone();
     // A task of its own: a client that goes away must not stop a change half-way, and a panic
     // costs one answer only.

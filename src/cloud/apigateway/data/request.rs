@@ -63,7 +63,7 @@ impl<'a> Context<'a> {
         let (stage, below) = split_stage(&request.path);
         Ok(Self {
             request,
-            request_id: uuid::Uuid::new_v4().to_string(),
+            request_id: crate::core::unique_id().to_string(),
             extended_request_id: base64(extended),
             trace_id: trace_id(request, now, trace),
             now,

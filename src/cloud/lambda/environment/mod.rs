@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -122,7 +122,7 @@ pub struct Environment {
     output: tokio::sync::Mutex<Output>,
     started: Instant,
     init: Mutex<Init>,
-    status: OnceLock<File>,
+    memory: Mutex<Memory>,
     /// Ends the process and everything around it.
     end: CancellationToken,
 }
@@ -385,23 +385,50 @@ impl Environment {
                 duration,
                 init,
                 memory_mb: self.spec.memory_mb,
-                used_mb: self.used_mb(),
+                used_mb: self.used_mb(duration),
                 status,
             }
             .line(),
         );
     }
 
-    /// The most memory that the process ever used, in MB; 0 when it can no longer be asked.
-    fn used_mb(&self) -> u64 {
-        let Some(status) = self.status.get() else { return 0 };
+    /// The most memory that the process ever used, in MB, after an invocation that took `duration`;
+    /// 0 when it was never told.
+    fn used_mb(&self, duration: Duration) -> u64 {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).used_mb(duration)
+    }
+}
+
+/// The most memory that a process has used, as its kernel tells. To ask costs more than a short
+/// invocation can use up, so it is not asked after each of many.
+#[derive(Debug)]
+struct Memory {
+    status: Option<File>,
+    used_mb: u64,
+    read: Option<Instant>,
+}
+
+impl Memory {
+    /// An invocation that took longer is asked after in any case.
+    const SHORT: Duration = Duration::from_millis(5);
+    /// How old a figure may be.
+    const FRESH: Duration = Duration::from_millis(50);
+
+    fn used_mb(&mut self, duration: Duration) -> u64 {
+        let fresh = self.read.is_some_and(|read| read.elapsed() < Self::FRESH);
+        if !fresh || duration > Self::SHORT {
+            self.used_mb = self.peak_mb().unwrap_or(self.used_mb);
+            self.read = Some(Instant::now());
+        }
+        self.used_mb
+    }
+
+    fn peak_mb(&self) -> Option<u64> {
         let mut buffer = [0; 4096];
-        let Ok(length) = status.read_at(&mut buffer, 0) else { return 0 };
+        let length = self.status.as_ref()?.read_at(&mut buffer, 0).ok()?;
         let text = String::from_utf8_lossy(&buffer[..length]);
-        text.lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().strip_suffix("kB"))
-            .and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok())
-            .map_or(0, |kilobytes| kilobytes.div_ceil(1024))
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes.div_ceil(1024))
     }
 }

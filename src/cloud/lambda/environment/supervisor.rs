@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,10 +25,14 @@ use crate::wire::Caller;
 use super::output::{Drained, LogTarget, Output};
 use super::pool::{Pool, Services};
 use super::process::{Surroundings, command};
-use super::{Environment, Init, InitFailure, Phase, Spec, report, runtime_api};
+use super::{Environment, Init, InitFailure, Memory, Phase, Spec, report, runtime_api};
 
 /// How long the runtime's last answers are waited for once its process has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How often output is collected that comes drop by drop. What an invocation wrote is collected at
+/// its end in any case.
+const COLLECT_EVERY: Duration = Duration::from_millis(10);
 
 /// A start that came to nothing, and the log that tells so.
 #[derive(Debug)]
@@ -116,10 +120,7 @@ pub async fn start(
     let pipe = Arc::new(pipe);
     output.connect(Arc::clone(&pipe));
     let (ready, when_ready) = oneshot::channel();
-    let status = OnceLock::new();
-    if let Some(file) = child.id().and_then(|pid| File::open(format!("/proc/{pid}/status")).ok()) {
-        let _ = status.set(file);
-    }
+    let status = child.id().and_then(|pid| File::open(format!("/proc/{pid}/status")).ok());
     let environment = Arc::new(Environment {
         id,
         spec: Arc::clone(spec),
@@ -128,7 +129,7 @@ pub async fn start(
         output: tokio::sync::Mutex::new(output),
         started,
         init: Mutex::new(Init::default()),
-        status,
+        memory: Mutex::new(Memory { status, used_mb: 0, read: None }),
         end: CancellationToken::new(),
     });
     pool.born(&environment);
@@ -223,8 +224,11 @@ async fn collect_output(environment: Arc<Environment>, pipe: Arc<pipe::Receiver>
             }
             let drained = output.drain();
             output.flush().await;
-            if drained == Drained::Closed {
-                break;
+            drop(output);
+            match drained {
+                Drained::Closed => break,
+                Drained::More => {}
+                Drained::Empty => tokio::time::sleep(COLLECT_EVERY).await,
             }
         }
     };
