@@ -9,6 +9,7 @@ use super::super::plans::usage::day_of;
 use super::failure::Failure;
 use super::live::{Rules, Serving};
 use super::request::Context;
+use super::schema::Refusal;
 use super::tree::{Matched, Place};
 
 /// The largest body that API Gateway takes, in bytes.
@@ -44,10 +45,7 @@ pub(super) fn request(
         count(context, plans, &pass)?;
     }
     parameters(context, matched)?;
-    if method.validates_body {
-        return Err(Failure::absent("the validation of request bodies against models"));
-    }
-    Ok(())
+    body(context, matched)
 }
 
 /// What the request's API key opens the stage with.
@@ -126,6 +124,24 @@ fn parameters(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failur
         .map(|(_, name)| name.as_str())
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Failure::parameters(&missing)) }
+}
+
+/// Refuses a body that violates the model for its content type. Where there is none for it (nor
+/// one for `$default`), nothing is checked: "Request validation for REST APIs" in the developer
+/// guide.
+fn body(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
+    let models = &matched.method.models;
+    let sent = context.header("content-type").unwrap_or("application/json");
+    let media = sent.split(';').next().unwrap_or_default().trim();
+    let model = models
+        .iter()
+        .find(|(kind, _)| kind.eq_ignore_ascii_case(media))
+        .or_else(|| models.iter().find(|(kind, _)| kind == "$default"));
+    let Some((_, schema)) = model else { return Ok(()) };
+    schema.check(&context.request.body).map_err(|refusal| match refusal {
+        Refusal::Invalid(violations) => Failure::body(media, violations),
+        Refusal::BadModel(why) => Failure::misconfigured(why),
+    })
 }
 
 /// Whether a parameter is there and not blank.

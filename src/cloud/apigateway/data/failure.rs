@@ -26,6 +26,8 @@ pub(super) struct Failure {
     spaced: bool,
     /// What the log says about it.
     pub reason: Option<String>,
+    /// How a body violates its model.
+    pub violations: Option<String>,
 }
 
 impl Failure {
@@ -35,7 +37,15 @@ impl Failure {
         error_type: &'static str,
         message: &'static str,
     ) -> Self {
-        Self { kind, status, message: message.into(), error_type, spaced: false, reason: None }
+        Self {
+            kind,
+            status,
+            message: message.into(),
+            error_type,
+            spaced: false,
+            reason: None,
+            violations: None,
+        }
     }
 
     fn spaced(mut self) -> Self {
@@ -79,6 +89,26 @@ impl Failure {
             Self::new("BAD_REQUEST_PARAMETERS", 400, "BadRequestException", "").spaced();
         failure.message =
             format!("Missing required request parameters: [{}]", missing.join(", ")).into();
+        failure
+    }
+
+    /// A body that violates its model.
+    pub fn body(media: &str, violations: String) -> Self {
+        let reason = format!(
+            "Request body does not match model schema for content type {media}: {violations}"
+        );
+        let mut failure =
+            Self::new("BAD_REQUEST_BODY", 400, "BadRequestException", "Invalid request body")
+                .spaced()
+                .because(reason);
+        failure.violations = Some(violations);
+        failure
+    }
+
+    /// Something that the client may not do.
+    pub fn access_denied(message: String) -> Self {
+        let mut failure = Self::new("ACCESS_DENIED", 403, "AccessDeniedException", "");
+        failure.message = message.into();
         failure
     }
 
@@ -186,7 +216,7 @@ impl Failure {
         });
         let (content_type, body) = match template {
             Some((kind, template)) => (kind.as_str(), substitute(template, &names)),
-            None => ("application/json", self.body()),
+            None => ("application/json", self.text()),
         };
         let mut answer = Response::new(full(Bytes::from(body)));
         *answer.status_mut() =
@@ -208,7 +238,7 @@ impl Failure {
         answer
     }
 
-    fn body(&self) -> String {
+    fn text(&self) -> String {
         let mut body = String::with_capacity(64);
         body.push_str(if self.spaced { "{\"message\": " } else { "{\"message\":" });
         super::event::text(&mut body, &self.message);

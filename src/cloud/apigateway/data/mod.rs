@@ -11,6 +11,7 @@ mod log;
 mod mock;
 mod proxy;
 mod request;
+mod schema;
 mod substitute;
 pub(super) mod throttle;
 mod tree;

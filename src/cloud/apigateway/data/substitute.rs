@@ -26,6 +26,7 @@ impl Names<'_> {
                 super::event::text(&mut quoted, &self.failure?.message);
                 quoted
             }
+            "error.validationErrorString" => self.failure?.violations.clone()?,
             "error.responseType" => self.failure?.kind.to_owned(),
             "requestId" => context.request_id.clone(),
             "extendedRequestId" => context.extended_request_id.clone(),

@@ -11,6 +11,7 @@ use super::super::model::{
 };
 use super::lambda::Function;
 use super::request::decode;
+use super::schema::{Schema, Schemas};
 
 /// A compiled deployment.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ pub(super) struct CompiledMethod {
     pub api_key_required: bool,
     /// Parameters that the validator demands, in AWS's order.
     pub required: Vec<(Place, String)>,
-    /// Whether the validator checks bodies against a model.
-    pub validates_body: bool,
+    /// Models that the validator checks bodies against, by content type.
+    pub models: Vec<(String, Arc<Schema>)>,
     pub backend: Backend,
 }
 
@@ -113,10 +114,11 @@ impl Tree {
     pub fn compile(definition: &Definition) -> Self {
         let mut root = Node::default();
         let mut methods = Vec::new();
+        let mut schemas = Schemas::new(definition);
         for resource in definition.resources.values().filter(|one| !one.methods.is_empty()) {
             let verbs = resource.methods.keys();
             methods.extend(verbs.map(|verb| (resource.path.clone(), verb.clone())));
-            root.insert(Arc::new(route(definition, resource)));
+            root.insert(Arc::new(route(definition, resource, &mut schemas)));
         }
         Self {
             root,
@@ -193,11 +195,15 @@ impl Node {
     }
 }
 
-fn route(definition: &Definition, resource: &Resource) -> Route {
+fn route<'a>(
+    definition: &'a Definition,
+    resource: &'a Resource,
+    schemas: &mut Schemas<'a>,
+) -> Route {
     let methods = resource
         .methods
         .iter()
-        .map(|(verb, method)| (verb.clone(), compiled(definition, method)))
+        .map(|(verb, method)| (verb.clone(), compiled(definition, method, schemas)))
         .collect();
     let variable = |part: &str| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned());
     let names = resource
@@ -209,33 +215,39 @@ fn route(definition: &Definition, resource: &Resource) -> Route {
     Route { resource_id: resource.id.clone(), path: resource.path.clone(), names, methods }
 }
 
-fn compiled(definition: &Definition, method: &Method) -> CompiledMethod {
+fn compiled<'a>(
+    definition: &Definition,
+    method: &'a Method,
+    schemas: &mut Schemas<'a>,
+) -> CompiledMethod {
     let validator =
         method.request_validator_id.as_ref().and_then(|id| definition.validators.get(id));
     let checks_parameters = validator.is_some_and(|one| one.validate_request_parameters);
-    let checks_body = validator.is_some_and(|one| one.validate_request_body);
     CompiledMethod {
         verb: method.http_method.clone(),
         authorization: method.authorization_type.clone(),
         api_key_required: method.api_key_required,
         required: if checks_parameters { required(method) } else { Vec::new() },
-        validates_body: checks_body && !method.request_models.is_empty(),
+        models: schemas.of(method),
         backend: backend(method.method_integration.as_ref()),
     }
 }
 
 fn required(method: &Method) -> Vec<(Place, String)> {
-    let place = |parameter: &str| {
-        let (place, name) = parameter.strip_prefix("method.request.")?.split_once('.')?;
-        let place = match place {
-            "path" => Place::Path,
-            "header" | "multivalueheader" => Place::Header,
-            _ => Place::Query,
-        };
-        Some((place, name.to_owned()))
-    };
     let demanded = method.request_parameters.iter().filter(|(_, required)| **required);
-    demanded.filter_map(|(name, _)| place(name)).collect()
+    demanded.filter_map(|(name, _)| parameter(name)).collect()
+}
+
+/// The place and name that `method.request.{place}.{name}` means.
+fn parameter(parameter: &str) -> Option<(Place, String)> {
+    let (place, name) = parameter.strip_prefix("method.request.")?.split_once('.')?;
+    let place = match place {
+        "path" => Place::Path,
+        "header" | "multivalueheader" => Place::Header,
+        "querystring" | "multivaluequerystring" => Place::Query,
+        _ => return None,
+    };
+    Some((place, name.to_owned()))
 }
 
 fn backend(integration: Option<&Integration>) -> Backend {

@@ -8,6 +8,7 @@ mod limits;
 mod plans;
 mod requests;
 mod stages;
+mod validation;
 
 use std::sync::{Arc, Mutex};
 
