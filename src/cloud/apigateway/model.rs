@@ -231,7 +231,14 @@ pub(super) struct Stage {
     pub cache_cluster_enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_cluster_size: Option<String>,
+    /// What the cache is once its transition is over.
     pub cache_cluster_status: String,
+    /// Another one whenever the cache is emptied. Never answered.
+    #[serde(default)]
+    pub cache_id: u64,
+    /// What the cache goes through. Never answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_transition: Option<CacheTransition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate_id: Option<String>,
     #[serde(default)]
@@ -247,6 +254,23 @@ pub(super) struct Stage {
     pub tracing_enabled: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: Texts,
+}
+
+/// A state that a stage's cache is in for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CacheTransition {
+    /// `CREATE_IN_PROGRESS`, `DELETE_IN_PROGRESS` or `FLUSH_IN_PROGRESS`.
+    pub status: String,
+    /// When it is over, in seconds since the epoch.
+    pub until: i64,
+}
+
+impl CacheTransition {
+    /// When the cache can be used, in milliseconds since the epoch. One that is flushed is empty at
+    /// once and goes on.
+    pub fn ready_at(&self) -> i64 {
+        if self.status == "CREATE_IN_PROGRESS" { self.until.saturating_mul(1000) } else { 0 }
+    }
 }
 
 /// Where a stage writes one line per request.

@@ -12,6 +12,7 @@ use super::super::patch;
 use super::super::reply::{Outcome, Reply, bad_request, input, no_api, no_deployment, page};
 use super::super::state::Apis;
 use super::Call;
+use super::settings::check_size;
 use super::stages::{check_name, check_variables, new_stage};
 use crate::error::AwsError;
 
@@ -157,6 +158,9 @@ fn create(api: &mut Api, new: &NewDeployment, now: i64) -> Outcome {
     if let Some(variables) = &new.variables {
         check_variables(variables)?;
     }
+    if let Some(size) = &new.cache_cluster_size {
+        check_size(size)?;
+    }
     let deployment = Deployment {
         id: ids::unused(6, |id| api.deployments.contains_key(id))?,
         description: new.description.clone().filter(|text| !text.is_empty()),
@@ -164,7 +168,7 @@ fn create(api: &mut Api, new: &NewDeployment, now: i64) -> Outcome {
         snapshot: Arc::clone(&api.definition),
     };
     if let Some(name) = stage_name {
-        point_stage(api, name, &deployment.id, new, now);
+        point_stage(api, name, &deployment.id, new, now)?;
     }
     let reply = Reply::created(&view(&deployment, false));
     api.deployments.insert(deployment.id.clone(), Arc::new(deployment));
@@ -187,7 +191,13 @@ fn check_canary(api: &Api, stage: Option<&str>) -> Result<(), AwsError> {
 }
 
 /// Creates the stage, or points the one that is there to the new deployment.
-fn point_stage(api: &mut Api, name: &str, deployment: &str, new: &NewDeployment, now: i64) {
+fn point_stage(
+    api: &mut Api,
+    name: &str,
+    deployment: &str,
+    new: &NewDeployment,
+    now: i64,
+) -> Result<(), AwsError> {
     let stage = api
         .stages
         .entry(name.to_owned())
@@ -201,7 +211,7 @@ fn point_stage(api: &mut Api, name: &str, deployment: &str, new: &NewDeployment,
             stage_variable_overrides: canary.stage_variable_overrides.clone(),
             use_stage_cache: canary.use_stage_cache,
         });
-        return;
+        return Ok(());
     }
     deployment.clone_into(&mut stage.deployment_id);
     if let Some(variables) = &new.variables {
@@ -214,6 +224,7 @@ fn point_stage(api: &mut Api, name: &str, deployment: &str, new: &NewDeployment,
         stage.tracing_enabled = tracing;
     }
     if let Some(enabled) = new.cache_cluster_enabled {
-        super::stages::set_cache(stage, enabled, new.cache_cluster_size.clone());
+        super::stage_cache::set(stage, enabled, new.cache_cluster_size.clone(), now)?;
     }
+    Ok(())
 }

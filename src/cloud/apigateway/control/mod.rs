@@ -16,6 +16,7 @@ mod resources;
 mod responses;
 mod restapis;
 mod settings;
+mod stage_cache;
 mod stages;
 mod tags;
 mod usage;
@@ -106,6 +107,9 @@ pub(super) async fn dispatch(apis: &Apis, iam: &Iam, call: &Call<'_>) -> Outcome
         ["restapis", api, "deployments", id] => deployments::one(apis, call, api, id).await,
         ["restapis", api, "stages"] => stages::collection(apis, call, api).await,
         ["restapis", api, "stages", name] => stages::one(apis, call, api, name).await,
+        ["restapis", api, "stages", name, "cache", "data"] => {
+            stage_cache::flush(apis, call, api, name).await
+        }
         ["restapis", api, "stages", name, "exports", format] => {
             export::get(apis, call, api, name, format)
         }

@@ -10,7 +10,8 @@ use super::super::patch::{self, Op, PatchOperation};
 use super::super::reply::{Outcome, Reply, bad_request, conflict, input, no_api, no_stage};
 use super::super::state::Apis;
 use super::settings;
-use super::{Call, tags};
+use super::stage_cache::view;
+use super::{Call, stage_cache, tags};
 use crate::error::AwsError;
 
 #[derive(Default, Deserialize)]
@@ -47,7 +48,7 @@ pub(super) async fn collection(apis: &Apis, call: &Call<'_>, api: &str) -> Outco
                 .stages
                 .values()
                 .filter(|stage| wanted.as_ref().is_none_or(|id| *id == stage.deployment_id))
-                .map(|stage| json!(stage.as_ref()))
+                .map(|stage| view(stage, call.now))
                 .collect();
             Reply::ok(&json!({ "item": shown }))
         }
@@ -64,7 +65,7 @@ pub(super) async fn one(apis: &Apis, call: &Call<'_>, api: &str, name: &str) -> 
     match call.verb() {
         "GET" => {
             let api = apis.get(api).ok_or_else(no_stage)?;
-            Reply::ok(api.stages.get(name).ok_or_else(no_stage)?.as_ref())
+            Reply::ok(&view(api.stages.get(name).ok_or_else(no_stage)?, call.now))
         }
         "PATCH" => {
             let operations = patch::read(call.body())?;
@@ -92,6 +93,8 @@ pub(super) fn new_stage(name: &str, deployment: &str, now: i64) -> Stage {
         cache_cluster_enabled: false,
         cache_cluster_size: None,
         cache_cluster_status: "NOT_AVAILABLE".to_owned(),
+        cache_id: 0,
+        cache_transition: None,
         client_certificate_id: None,
         method_settings: std::collections::BTreeMap::new(),
         variables: None,
@@ -100,18 +103,6 @@ pub(super) fn new_stage(name: &str, deployment: &str, now: i64) -> Stage {
         canary_settings: None,
         tracing_enabled: false,
         tags: Texts::new(),
-    }
-}
-
-/// Switches the cache cluster, whose size is 0.5 GB unless another is asked for.
-pub(super) fn set_cache(stage: &mut Stage, enabled: bool, size: Option<String>) {
-    stage.cache_cluster_enabled = enabled;
-    let status = if enabled { "AVAILABLE" } else { "NOT_AVAILABLE" };
-    status.clone_into(&mut stage.cache_cluster_status);
-    if size.is_some() {
-        stage.cache_cluster_size = size;
-    } else if enabled && stage.cache_cluster_size.is_none() {
-        stage.cache_cluster_size = Some("0.5".to_owned());
     }
 }
 
@@ -186,9 +177,9 @@ fn create(api: &mut Api, new: NewStage, now: i64) -> Outcome {
         });
     }
     if new.cache_cluster_enabled {
-        set_cache(&mut stage, true, new.cache_cluster_size);
+        stage_cache::set(&mut stage, true, new.cache_cluster_size, now)?;
     }
-    let reply = Reply::created(&stage);
+    let reply = Reply::created(&view(&stage, now));
     api.stages.insert(new.stage_name, Arc::new(stage));
     reply
 }
@@ -196,15 +187,20 @@ fn create(api: &mut Api, new: NewStage, now: i64) -> Outcome {
 fn update(api: &mut Api, name: &str, operations: &[PatchOperation], now: i64) -> Outcome {
     let mut stage = Stage::clone(api.stages.get(name).ok_or_else(no_stage)?);
     for operation in operations {
-        apply(api, &mut stage, operation)?;
+        apply(api, &mut stage, operation, now)?;
     }
     stage.last_updated_date = now;
-    let reply = Reply::ok(&stage);
+    let reply = Reply::ok(&view(&stage, now));
     api.stages.insert(name.to_owned(), Arc::new(stage));
     reply
 }
 
-fn apply(api: &Api, stage: &mut Stage, operation: &PatchOperation) -> Result<(), AwsError> {
+fn apply(
+    api: &Api,
+    stage: &mut Stage,
+    operation: &PatchOperation,
+    now: i64,
+) -> Result<(), AwsError> {
     let raw: Vec<&str> = operation.path.split('/').skip(1).collect();
     if operation.op == Op::Copy {
         return settings::promote(stage, operation);
@@ -232,12 +228,13 @@ fn apply(api: &Api, stage: &mut Stage, operation: &PatchOperation) -> Result<(),
         }
         ["cacheClusterEnabled"] => {
             replaced(operation)?;
-            set_cache(stage, operation.flag(), None);
+            stage_cache::set(stage, operation.flag(), None, now)?;
         }
         ["cacheClusterSize"] => {
             replaced(operation)?;
             settings::check_size(operation.text())?;
-            stage.cache_cluster_size = Some(operation.text().to_owned());
+            let size = Some(operation.text().to_owned());
+            stage_cache::set(stage, stage.cache_cluster_enabled, size, now)?;
         }
         ["variables", name] => variable(stage, &patch::unescape(name), operation)?,
         ["accessLogSettings", ..] => settings::access_log(stage, operation)?,

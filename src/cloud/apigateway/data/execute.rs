@@ -9,12 +9,13 @@ use http::header::HeaderValue;
 
 use super::super::plans::Plans;
 use super::backend::{Backends, FunctionCall, Later};
+use super::cache::Caches;
 use super::failure::Failure;
 use super::live::{Live, LiveApi, LiveStage, Serving};
 use super::log::ExecutionLog;
 use super::request::{Context, ExecuteRequest};
 use super::tree::{Backend, Matched};
-use super::{check, event, mock, proxy};
+use super::{cache, check, event, mock, proxy};
 use crate::core::{ACCOUNT_ID, REGION};
 use crate::error::AwsError;
 use crate::protocol::Protocol;
@@ -35,7 +36,7 @@ pub(in super::super) async fn execute(
     let api: Option<Arc<LiveApi>> = live.get(&request.api_id);
     let stage = api.as_ref().and_then(|api| api.named(context.stage));
     let mut answer = match stage {
-        Some(stage) => serve(stage, plans, backends, &mut context).await,
+        Some(stage) => serve(stage, &live.caches, plans, backends, &mut context).await,
         None => Failure::forbidden().answer(&context, None, &BTreeMap::new(), &BTreeMap::new()),
     };
     let headers = answer.headers_mut();
@@ -52,11 +53,12 @@ pub(in super::super) async fn execute(
 
 async fn serve(
     stage: &LiveStage,
+    caches: &Caches,
     plans: &Plans,
     backends: &dyn Backends,
     context: &mut Context<'_>,
 ) -> Answer {
-    let serving = stage.serve(dice(context));
+    let (serving, canary) = stage.serve(dice(context));
     let matched = match route(serving, context) {
         Ok(matched) => matched,
         Err(failure) => return refuse(&failure, serving, context, None),
@@ -67,7 +69,13 @@ async fn serve(
     log.info(context, || format!("Starting execution for request: {}", context.request_id));
     log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
     let outcome = match check::request(context, &matched, serving, rules, plans) {
-        Ok(()) => integrate(backends, serving, context, &matched, &mut log).await,
+        Ok(()) => match cache::used_by(context, &matched, stage, canary, rules) {
+            Ok(using) => {
+                let answer = integrate(backends, serving, context, &matched, &mut log);
+                cached(caches, using, answer).await
+            }
+            Err(failure) => Err(failure),
+        },
         Err(failure) => Err(failure),
     };
     let answer = match outcome {
@@ -82,6 +90,19 @@ async fn serve(
     log.info(context, || format!("Method completed with status: {}", answer.status().as_u16()));
     log.write(context, backends).await;
     answer
+}
+
+/// The cached answer, or the back end's, which is kept.
+async fn cached(
+    caches: &Caches,
+    using: Option<cache::Use>,
+    answer: impl Future<Output = Result<Answer, Failure>>,
+) -> Result<Answer, Failure> {
+    let Some(using) = using else { return answer.await };
+    match caches.find(&using) {
+        Some(found) => Ok(found),
+        None => Ok(caches.keep(&using, answer.await?).await),
+    }
 }
 
 fn refuse(

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::super::model::{Api, MethodSetting, Stage, Texts};
+use super::super::model::{Api, CacheTransition, MethodSetting, Stage, Texts};
+use super::cache::Caches;
 use super::throttle::{Bucket, Limit};
 use super::tree::Tree;
 
@@ -11,6 +12,8 @@ use super::tree::Tree;
 #[derive(Debug, Default)]
 pub(in super::super) struct Live {
     apis: RwLock<HashMap<String, Arc<LiveApi>>>,
+    /// Cached answers of all stages.
+    pub(super) caches: Caches,
 }
 
 /// The stages of one API.
@@ -28,14 +31,29 @@ pub(super) struct LiveStage {
     pub stable: Serving,
     /// The canary with its share of requests in percent.
     pub canary: Option<(f64, Serving)>,
+    /// The stage's cache, where it has one.
+    pub cluster: Option<Cluster>,
     /// Rules by resource path and declared verb; none for methods without settings.
     rules: HashMap<String, HashMap<String, Rules>>,
+}
+
+/// The cache of a stage.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    /// Another one whenever the cache is emptied.
+    pub id: u64,
+    /// When it can be used, in milliseconds since the epoch.
+    pub ready_at: i64,
+    /// Whether the stage's canary uses it too.
+    pub shared_with_canary: bool,
 }
 
 /// What a stage does for one method.
 #[derive(Debug)]
 pub(super) struct Rules {
     pub setting: MethodSetting,
+    /// Whether the setting is for this method alone, not for all (`*/*`).
+    pub own: bool,
     pub limit: Option<Limit>,
     pub bucket: Bucket,
 }
@@ -102,7 +120,7 @@ impl LiveApi {
                 add_rules(&mut rules, &stage.method_settings, path, verb);
             }
         }
-        Some(LiveStage { stable, canary, rules })
+        Some(LiveStage { stable, canary, cluster: cluster(stage), rules })
     }
 
     fn serving(
@@ -133,11 +151,12 @@ impl LiveStage {
         self.rules.get(path)?.get(verb)
     }
 
-    /// The deployment that serves a request; `dice` is uniform in 0..100.
-    pub fn serve(&self, dice: f64) -> &Serving {
+    /// The deployment that serves a request, and whether it is the canary's; `dice` is uniform in
+    /// 0..100.
+    pub fn serve(&self, dice: f64) -> (&Serving, bool) {
         match &self.canary {
-            Some((percent, canary)) if dice < *percent => canary,
-            _ => &self.stable,
+            Some((percent, canary)) if dice < *percent => (canary, true),
+            _ => (&self.stable, false),
         }
     }
 }
@@ -151,12 +170,26 @@ fn add_rules(
 ) {
     let escaped = format!("{}/{verb}", path.replace('/', "~1"));
     let bare = format!("{}/{verb}", path.trim_start_matches('/'));
-    let setting =
-        settings.get(&escaped).or_else(|| settings.get(&bare)).or_else(|| settings.get("*/*"));
-    if let Some(setting) = setting {
+    let own = settings.get(&escaped).or_else(|| settings.get(&bare));
+    if let Some(setting) = own.or_else(|| settings.get("*/*")) {
         let (rate, burst) = (setting.throttling_rate_limit, setting.throttling_burst_limit);
-        let limit = Limit::new(rate, f64::from(burst));
-        let rule = Rules { setting: setting.clone(), limit, bucket: Bucket::default() };
+        let rule = Rules {
+            setting: setting.clone(),
+            own: own.is_some(),
+            limit: Limit::new(rate, f64::from(burst)),
+            bucket: Bucket::default(),
+        };
         rules.entry(path.to_owned()).or_default().insert(verb.to_owned(), rule);
     }
+}
+
+fn cluster(stage: &Stage) -> Option<Cluster> {
+    stage.cache_cluster_enabled.then(|| Cluster {
+        id: stage.cache_id,
+        ready_at: stage.cache_transition.as_ref().map_or(0, CacheTransition::ready_at),
+        shared_with_canary: stage
+            .canary_settings
+            .as_ref()
+            .is_some_and(|canary| canary.use_stage_cache),
+    })
 }

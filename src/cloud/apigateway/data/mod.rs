@@ -1,6 +1,7 @@
 //! The data plane: a request to a stage, from its route to its answer.
 
 pub(super) mod backend;
+mod cache;
 mod check;
 mod event;
 mod execute;

@@ -61,7 +61,15 @@ pub(super) struct CompiledMethod {
     pub required: Vec<(Place, String)>,
     /// Models that the validator checks bodies against, by content type.
     pub models: Vec<(String, Arc<Schema>)>,
+    pub cache: CacheKey,
     pub backend: Backend,
+}
+
+/// What tells the cached answers of a method apart.
+#[derive(Debug, Default)]
+pub(super) struct CacheKey {
+    pub namespace: String,
+    pub parameters: Vec<(Place, String)>,
 }
 
 /// Where a request parameter is.
@@ -229,6 +237,7 @@ fn compiled<'a>(
         api_key_required: method.api_key_required,
         required: if checks_parameters { required(method) } else { Vec::new() },
         models: schemas.of(method),
+        cache: method.method_integration.as_ref().map(cache_key).unwrap_or_default(),
         backend: backend(method.method_integration.as_ref()),
     }
 }
@@ -248,6 +257,18 @@ fn parameter(parameter: &str) -> Option<(Place, String)> {
         _ => return None,
     };
     Some((place, name.to_owned()))
+}
+
+/// The listed parameters, of the method or (by what they are made of) of the integration.
+fn cache_key(integration: &Integration) -> CacheKey {
+    let mapped = |name: &String| match parameter(name) {
+        Some(parameter) => Some(parameter),
+        None => parameter(integration.request_parameters.get(name)?),
+    };
+    CacheKey {
+        namespace: integration.cache_namespace.clone(),
+        parameters: integration.cache_key_parameters.iter().filter_map(mapped).collect(),
+    }
 }
 
 fn backend(integration: Option<&Integration>) -> Backend {

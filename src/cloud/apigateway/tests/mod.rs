@@ -1,6 +1,7 @@
 //! Tests of API Gateway through its two doors: control-plane calls and requests to stages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value)]
 
+mod cache;
 mod control;
 mod import;
 mod keys;
