@@ -161,13 +161,15 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// Reads the two query parameters: 25 by default, 500 at most.
+    /// Reads the two query parameters: 25 by default, 500 at most. A limit below one is no limit of
+    /// its own (recorded: AWS answers to -1).
     pub fn read(limit: Option<&str>, position: Option<String>) -> Result<Self, AwsError> {
         let limit = match limit {
             None | Some("") => 25,
-            Some(text) => match text.parse::<usize>() {
-                Ok(limit) if limit > 0 => limit.min(500),
-                _ => return Err(bad_request("Invalid limit specified")),
+            Some(text) => match text.parse::<i64>() {
+                Ok(..1) => 25,
+                Ok(limit) => usize::try_from(limit).unwrap_or(500).min(500),
+                Err(_) => return Err(bad_request("Invalid limit specified")),
             },
         };
         Ok(Self { limit, position })

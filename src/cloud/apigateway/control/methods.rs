@@ -128,8 +128,12 @@ fn check(definition: &Definition, method: &Method) -> Result<(), AwsError> {
     check_parameters(&method.request_parameters)
 }
 
+fn takes_authorizer(method: &Method) -> bool {
+    matches!(method.authorization_type.as_str(), "CUSTOM" | "COGNITO_USER_POOLS")
+}
+
 fn check_authorization(definition: &Definition, method: &Method) -> Result<(), AwsError> {
-    let needs = matches!(method.authorization_type.as_str(), "CUSTOM" | "COGNITO_USER_POOLS");
+    let needs = takes_authorizer(method);
     let known =
         method.authorizer_id.as_ref().is_some_and(|id| definition.authorizers.contains_key(id));
     if needs && !known {
@@ -180,6 +184,16 @@ fn update(api: &mut Api, resource: &str, verb: &str, operations: &[PatchOperatio
     for operation in operations {
         apply(definition, &mut method, operation)?;
     }
+    let authorizes = |operation: &PatchOperation| {
+        matches!(operation.path.as_str(), "/authorizationType" | "/authorizerId")
+    };
+    if operations.iter().any(authorizes) {
+        // The two may come in either order; without a type that has one, the authorizer is ignored.
+        if !takes_authorizer(&method) {
+            method.authorizer_id = None;
+        }
+        check_authorization(definition, &method)?;
+    }
     check_parameters(&method.request_parameters)?;
     let place = find_mut(definition, resource, verb)?;
     *place = method;
@@ -208,15 +222,10 @@ fn apply(
         ["authorizationType"] => {
             operation.must_replace()?;
             operation.text().clone_into(&mut method.authorization_type);
-            if matches!(operation.text(), "NONE" | "AWS_IAM") {
-                method.authorizer_id = None;
-            }
         }
         ["authorizerId"] => {
             operation.must_replace()?;
-            if matches!(method.authorization_type.as_str(), "CUSTOM" | "COGNITO_USER_POOLS") {
-                method.authorizer_id.clone_from(&operation.value);
-            }
+            method.authorizer_id.clone_from(&operation.value);
         }
         ["apiKeyRequired"] => {
             operation.must_replace()?;
@@ -236,17 +245,5 @@ fn apply(
         }
         _ => return Err(operation.invalid_path()),
     }
-    check_authorization_patch(definition, method, &parts)
-}
-
-/// The type and the authorizer may come in either order within one request, but not wrong alone.
-fn check_authorization_patch(
-    definition: &Definition,
-    method: &Method,
-    parts: &[&str],
-) -> Result<(), AwsError> {
-    match parts {
-        ["authorizationType" | "authorizerId"] => check_authorization(definition, method),
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -219,7 +219,9 @@ async fn models_in_use_stay() {
     assert_eq!(bench.call("POST", &models, model.clone()).await.status, 201);
     let again = bench.call("POST", &models, model).await.error();
     assert_eq!(again.2, "Model name already exists for this REST API");
-    let names: Vec<Value> = bench.call("GET", &models, json!(null)).await.json()["item"]
+    // A limit below one is none.
+    let all = format!("{models}?limit=-1");
+    let names: Vec<Value> = bench.call("GET", &all, json!(null)).await.json()["item"]
         .as_array()
         .unwrap()
         .iter()

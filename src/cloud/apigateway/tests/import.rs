@@ -224,7 +224,7 @@ async fn an_export_can_be_imported_again() {
 }
 
 #[tokio::test]
-async fn path_variables_are_required_and_a_token_comes_in_its_schemes_header() {
+async fn path_variables_are_required_and_a_declared_authorizer_guards() {
     let bench = Bench::new();
     let mock = json!({ "type": "mock" });
     let get = json!({ "responses": {}, "x-amazon-apigateway-integration": mock });
@@ -255,6 +255,23 @@ async fn path_variables_are_required_and_a_token_comes_in_its_schemes_header() {
     let target = format!("/restapis/{api}/authorizers");
     let guards = bench.call("GET", &target, Value::Null).await.json();
     assert_eq!(guards["item"][0]["identitySource"], "method.request.header.X-Token");
+    // A method takes the authorizer before or after its type, and only with one.
+    let guard = guards["item"][0]["id"].clone();
+    let id = found.as_array().unwrap().iter().find(|one| one["path"] == "/pets/{pet}").unwrap();
+    let method = format!("/restapis/{api}/resources/{}/methods/GET", id["id"].as_str().unwrap());
+    let replace =
+        |path: &str, value: &str| json!({ "op": "replace", "path": path, "value": value });
+    let authorizer = replace("/authorizerId", guard.as_str().unwrap());
+    let ignored = bench.patch(&method, json!([authorizer])).await.json();
+    assert!(ignored.get("authorizerId").is_none(), "{ignored}");
+    let custom = replace("/authorizationType", "CUSTOM");
+    let guarded = bench.patch(&method, json!([authorizer, custom])).await.json();
+    assert_eq!(
+        (&guarded["authorizerId"], &guarded["authorizationType"]),
+        (&guard, &json!("CUSTOM"))
+    );
+    let open = replace("/authorizationType", "NONE");
+    assert!(bench.patch(&method, json!([open])).await.json().get("authorizerId").is_none());
     let shown = bench.call("GET", &format!("/restapis/{api}"), Value::Null).await.json();
     assert_eq!(shown["tags"], json!({}));
 }
