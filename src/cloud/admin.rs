@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::lambda::CODE_PATH;
 use crate::lifecycle::usage::directory_bytes;
 use crate::protocol::{empty, json_answer};
 use crate::server::{Busy, Server, read_body, same};
@@ -44,6 +45,12 @@ pub struct Admin {
 impl Admin {
     /// Answers a request below `/_labdeck/`.
     pub async fn answer(&self, server: &Arc<Server>, head: Parts, body: Incoming) -> Answer {
+        if let (&Method::GET, Some(hash)) = (&head.method, head.uri.path().strip_prefix(CODE_PATH))
+        {
+            // The link itself is the right to follow it.
+            let query = head.uri.query().unwrap_or("");
+            return server.services.lambda.download(hash, query).await;
+        }
         if !self.is_authorized(&head) {
             return message(401, "This needs the admin token of the state directory.");
         }

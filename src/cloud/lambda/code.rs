@@ -16,6 +16,7 @@ use zip::ZipArchive;
 
 use crate::error::AwsError;
 
+use super::download::Links;
 use super::errors::{entity_too_large, invalid_parameter};
 
 /// The largest zip that is taken by direct upload, in bytes.
@@ -32,6 +33,8 @@ pub struct CodeStore {
     dir: PathBuf,
     unzipped_limit: u64,
     holds: Holds,
+    /// Links to the zips.
+    pub links: Links,
 }
 
 type Holds = Arc<Mutex<HashMap<String, usize>>>;
@@ -84,7 +87,12 @@ impl CodeStore {
     /// Opens the directory, which is made where it is not there yet.
     pub fn open(dir: PathBuf) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir, unzipped_limit: UNZIPPED_LIMIT, holds: Holds::default() })
+        Ok(Self {
+            dir,
+            unzipped_limit: UNZIPPED_LIMIT,
+            holds: Holds::default(),
+            links: Links::new(),
+        })
     }
 
     /// The same store with another limit of unzipped bytes.
@@ -209,7 +217,8 @@ impl CodeStore {
         }
     }
 
-    fn zip_path(&self, hash: &str) -> PathBuf {
+    /// Where the zip of `hash` is kept.
+    pub fn zip_path(&self, hash: &str) -> PathBuf {
         self.dir.join(format!("{hash}.zip"))
     }
 }
@@ -243,6 +252,10 @@ fn unpack(zip: &Bytes, root: Option<&Path>, limit: u64) -> Result<(), AwsError> 
     if archive.len() > ENTRY_LIMIT {
         return Err(cannot_unzip());
     }
+    // Most zips tell the truth: one that is too large is refused before anything is written.
+    if archive.decompressed_size().is_some_and(|size| size >= u128::from(limit)) {
+        return Err(too_large(limit));
+    }
     let mut left = limit;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|_| cannot_unzip())?;
@@ -266,9 +279,8 @@ fn unpack(zip: &Bytes, root: Option<&Path>, limit: u64) -> Result<(), AwsError> 
             None => io::copy(&mut contents, &mut io::sink()).map_err(|_| cannot_unzip())?,
             Some(root) => write_entry(&mut contents, &root.join(&path), mode)?,
         };
-        left = left.checked_sub(written).filter(|left| *left > 0).ok_or_else(|| {
-            invalid_parameter(format!("Unzipped size must be smaller than {limit} bytes"))
-        })?;
+        left =
+            left.checked_sub(written).filter(|left| *left > 0).ok_or_else(|| too_large(limit))?;
     }
     Ok(())
 }
@@ -308,6 +320,10 @@ fn cannot_unzip() -> AwsError {
     invalid_parameter(
         "Could not unzip uploaded file. Please check your file, then try to upload again.",
     )
+}
+
+fn too_large(limit: u64) -> AwsError {
+    invalid_parameter(format!("Unzipped size must be smaller than {limit} bytes"))
 }
 
 /// Entries that can't lie beside each other are the zip's fault, everything else is the disk's.

@@ -174,7 +174,12 @@ impl Lambda {
         let function = self.registry.find(&name.name);
         let (function, configuration) = found(function.as_deref(), name)?;
         let qualifier = name.qualifier.as_deref();
-        Ok(json_answer(200, &render::function(function, qualifier, configuration)))
+        let location = self.code.links.link(
+            self.core.endpoint(),
+            &configuration.code_hash,
+            self.core.now_millis(),
+        );
+        Ok(json_answer(200, &render::function(function, qualifier, configuration, &location)))
     }
 
     pub(super) fn get_function_configuration(

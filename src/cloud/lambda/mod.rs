@@ -5,6 +5,7 @@ mod code;
 #[cfg(test)]
 mod code_tests;
 mod concurrency;
+mod download;
 mod environment;
 mod errors;
 mod events;
@@ -41,6 +42,7 @@ use names::{FunctionName, Wording};
 use registry::Registry;
 use routes::{AliasOperation, FunctionOperation, Operation, TagOperation};
 
+pub use download::CODE_PATH;
 pub use invoke::{Invocation, Invoker, Outcome};
 
 /// The Lambda service of the local cloud.

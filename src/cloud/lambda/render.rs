@@ -103,12 +103,16 @@ pub fn policy_document(policy: &Policy) -> String {
     json!({ "Version": "2012-10-17", "Id": "default", "Statement": policy.statements }).to_string()
 }
 
-/// The answer of `GetFunction`. The code's `Location` is left out: the local cloud offers no
-/// download of code.
-pub fn function(function: &Function, qualifier: Option<&str>, c: &Configuration) -> Value {
+/// The answer of `GetFunction`; `location` is the link to the code.
+pub fn function(
+    function: &Function,
+    qualifier: Option<&str>,
+    c: &Configuration,
+    location: &str,
+) -> Value {
     let mut out = json!({
         "Configuration": configuration(&function.name, qualifier, c, Detail::Full),
-        "Code": { "RepositoryType": "S3" },
+        "Code": { "RepositoryType": "S3", "Location": location },
     });
     if !function.tags.is_empty() {
         out["Tags"] = json!(function.tags);

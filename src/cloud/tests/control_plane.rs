@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, Tag, TransactWriteItem, Update,
 };
 use labdeck_cloud::lifecycle::Options;
+use serde_json::Value;
 use support::Cloud;
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
@@ -238,5 +239,51 @@ async fn what_is_not_there_says_so() {
     );
     let error = tables.transact_write_items().transact_items(transaction.build()).send().await;
     assert!(error.unwrap_err().into_service_error().is_resource_not_found_exception());
+    cloud.stop().await;
+}
+
+/// A zip with an empty program in it.
+const ZIP: &str = "UEsDBBQAAAAAAAAAIVjihkXDEQAAABEAAAAJAAAAYm9vdHN0cmFwIyEvYmluL3NoCmV4aXQgMApQSwECFAMUAAAAAAAAACFY4oZFwxEAAAARAAAACQAAAAAAAAAAAAAA7QEAAAAAYm9vdHN0cmFwUEsFBgAAAAABAAEANwAAADgAAAAAAA==";
+
+/// A cloud that takes any credentials, with a function `empty`.
+async fn cloud_with_a_function(state_dir: &std::path::Path) -> Cloud {
+    let options = Options { any_credentials: true, ..Options::new(state_dir) };
+    let cloud = Cloud::start_with(options).await;
+    let iam = aws_sdk_iam::Client::new(&cloud.config());
+    let role =
+        iam.create_role().role_name("r").assume_role_policy_document(TRUST).send().await.unwrap();
+    let body = serde_json::json!({
+        "FunctionName": "empty", "Runtime": "provided.al2023", "Handler": "bootstrap",
+        "Role": role.role().unwrap().arn(), "Code": { "ZipFile": ZIP },
+    });
+    let (status, created) = ask(&cloud, "POST", "/2015-03-31/functions", &body.to_string()).await;
+    assert_eq!(status, 201, "{created}");
+    cloud
+}
+
+async fn ask(cloud: &Cloud, method: &str, path: &str, body: &str) -> (u16, String) {
+    let host = cloud.endpoint.trim_start_matches("http://");
+    cloud.raw(&format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n"), body).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_code_of_a_function_is_behind_its_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = cloud_with_a_function(dir.path()).await;
+    let (status, function) = ask(&cloud, "GET", "/2015-03-31/functions/empty", "").await;
+    assert_eq!(status, 200, "{function}");
+    let function: Value = serde_json::from_str(&function).unwrap();
+    let location = function["Code"]["Location"].as_str().unwrap();
+    let link = location.strip_prefix(&cloud.endpoint).unwrap();
+    // A link is all that is needed: no credentials, no token.
+    let (status, zip) = ask(&cloud, "GET", link, "").await;
+    assert_eq!(status, 200, "{zip}");
+    assert!(zip.starts_with("PK") && zip.contains("#!/bin/sh\nexit 0\n"), "{zip:?}");
+    let other = link.replace("Expires=", "Expires=9");
+    assert_eq!(ask(&cloud, "GET", &other, "").await.0, 403, "a link that was changed");
+    let bare = link.split('?').next().unwrap();
+    assert_eq!(ask(&cloud, "GET", bare, "").await.0, 403);
+    // The rest of the admin API stays closed.
+    assert_eq!(ask(&cloud, "GET", "/_labdeck/status", "").await.0, 401);
     cloud.stop().await;
 }
