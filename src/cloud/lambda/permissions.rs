@@ -51,7 +51,7 @@ impl Lambda {
                         format!("The final policy size ({size}) is bigger than the limit ({POLICY_LIMIT})."),
                     ));
                 }
-                policy.revision_id = changed(function, name);
+                policy.revision_id = new_revision();
                 function.policies.insert(key, policy);
                 Ok(())
             })
@@ -98,7 +98,7 @@ impl Lambda {
                 {
                     return Err(wrong_revision("GetFunction/GetAlias"));
                 }
-                policy.revision_id = changed(function, name);
+                policy.revision_id = new_revision();
                 if policy.statements.is_empty() {
                     function.policies.remove(&key);
                 } else {
@@ -135,9 +135,13 @@ fn check_qualifier(function: &Function, name: &FunctionName) -> Result<(), AwsEr
     Err(function_not_found(&name.name, Some(qualifier)))
 }
 
-/// The revision id that guards the policy of a name: the alias's or the configuration's.
+/// The revision id that guards the policy of a name: the policy's own, and before there is one, that
+/// of the alias or the configuration (as recorded).
 fn revision_id<'a>(function: &'a Function, name: &FunctionName) -> Result<&'a str, AwsError> {
     let qualifier = name.qualifier.as_deref();
+    if let Some(policy) = function.policies.get(&policy_key(name)) {
+        return Ok(&policy.revision_id);
+    }
     if let Some(alias) = qualifier.and_then(|qualifier| function.aliases.get(qualifier)) {
         return Ok(&alias.revision_id);
     }
@@ -147,28 +151,11 @@ fn revision_id<'a>(function: &'a Function, name: &FunctionName) -> Result<&'a st
         .ok_or_else(|| function_not_found(&name.name, qualifier))
 }
 
-/// A change of a policy is a change of what it is on: both get the same new revision id.
-fn changed(function: &mut Function, name: &FunctionName) -> String {
-    let revision = new_revision();
-    match name.qualifier.as_deref() {
-        None | Some(LATEST) => function.latest.revision_id.clone_from(&revision),
-        Some(qualifier) => {
-            if let Some(alias) = function.aliases.get_mut(qualifier) {
-                alias.revision_id.clone_from(&revision);
-            } else if let Some(version) =
-                qualifier.parse().ok().and_then(|number: u64| function.versions.get_mut(&number))
-            {
-                version.revision_id.clone_from(&revision);
-            }
-        }
-    }
-    revision
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::lambda::model::Policy;
     use crate::lambda::model::tests::function;
     use crate::lambda::updates::publish;
 
@@ -177,15 +164,19 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_change_gives_its_resource_the_same_revision_id() {
+    fn a_policy_is_guarded_by_its_own_revision_id() {
         let mut f = function("f");
         publish(&mut f, None);
-        let revision = changed(&mut f, &name(None));
-        assert_eq!(f.latest.revision_id, revision);
-        assert_eq!(revision_id(&f, &name(None)).unwrap(), revision);
-        let of_version = changed(&mut f, &name(Some("1")));
-        assert_eq!(f.versions[&1].revision_id, of_version);
-        assert_eq!(f.latest.revision_id, revision, "others keep theirs");
+        assert_eq!(revision_id(&f, &name(None)).unwrap(), f.latest.revision_id, "none yet");
+        let policy = Policy { revision_id: "own".to_owned(), ..Policy::default() };
+        f.policies.insert(policy_key(&name(None)), policy);
+        assert_eq!(revision_id(&f, &name(None)).unwrap(), "own");
+        let version = name(Some("1"));
+        assert_eq!(
+            revision_id(&f, &version).unwrap(),
+            f.versions[&1].revision_id,
+            "others keep theirs"
+        );
     }
 
     #[test]

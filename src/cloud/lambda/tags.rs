@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::core::{ACCOUNT_ID, REGION};
 use crate::error::AwsError;
@@ -11,7 +12,7 @@ use crate::protocol::{empty, json_answer};
 use crate::wire::{Answer, ApiRequest};
 
 use super::Lambda;
-use super::errors::{constraint, invalid_parameter};
+use super::errors::{constraint, invalid_parameter, not_found};
 use super::input::body;
 use super::names::is_word;
 
@@ -114,7 +115,9 @@ fn tagged_function(arn: &str) -> Result<&str, AwsError> {
              [0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
         )
     };
-    let rest = arn.strip_prefix(&prefix).ok_or_else(malformed)?;
+    let Some(rest) = arn.strip_prefix(&prefix) else {
+        return Err(other_resource(arn).unwrap_or_else(malformed));
+    };
     match rest.split_once(':') {
         None if is_word(rest) => Ok(rest),
         Some((name, _)) if is_word(name) => Err(invalid_parameter(
@@ -123,4 +126,18 @@ fn tagged_function(arn: &str) -> Result<&str, AwsError> {
         )),
         _ => Err(malformed()),
     }
+}
+
+/// The refusal of a well-formed ARN of something else that can carry tags, and is not there.
+fn other_resource(arn: &str) -> Option<AwsError> {
+    let rest = arn.strip_prefix(&format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:"))?;
+    let (kind, id) = rest.split_once(':')?;
+    let what = match kind {
+        "event-source-mapping" if id.len() == 36 && Uuid::try_parse(id).is_ok() => {
+            "Event source mapping"
+        }
+        "capacity-provider" if is_word(id) => "Capacity provider",
+        _ => return None,
+    };
+    Some(not_found(format!("{what} not found: {arn}")))
 }

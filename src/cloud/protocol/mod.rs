@@ -85,7 +85,9 @@ fn rest_json_error(error: &AwsError, fault: Option<&str>) -> Answer {
     if let Some(fault) = fault {
         body.insert("Type".to_owned(), fault.into());
     }
-    body.insert("message".to_owned(), error.message.as_str().into());
+    // Where AWS says nothing, it writes null.
+    let message = Some(error.message.as_str()).filter(|message| !message.is_empty());
+    body.insert("message".to_owned(), message.into());
     body.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
     let mut answer = json_answer(error.status.as_u16(), &Value::Object(body));
     set_header(&mut answer, ERROR_TYPE, &error.code);
