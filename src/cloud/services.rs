@@ -13,6 +13,7 @@ use crate::lambda::Lambda;
 use crate::lifecycle::StartError;
 use crate::logs::Logs;
 use crate::protocol::{Form, Protocol};
+use crate::sqs::Sqs;
 use crate::sts;
 use crate::wire::{Answer, ApiRequest};
 
@@ -25,6 +26,8 @@ pub struct Services {
     pub iam: Arc<Iam>,
     /// CloudWatch Logs.
     pub logs: Arc<Logs>,
+    /// Queues.
+    pub sqs: Arc<Sqs>,
     /// Tables.
     pub dynamodb: Arc<DynamoDb>,
     /// Functions.
@@ -44,6 +47,8 @@ pub enum Service {
     Logs,
     /// DynamoDB and DynamoDB Streams.
     DynamoDb,
+    /// SQS.
+    Sqs,
     /// IAM.
     Iam,
     /// STS.
@@ -60,6 +65,7 @@ impl Service {
             "apigateway" => Self::ApiGateway,
             "logs" => Self::Logs,
             "dynamodb" => Self::DynamoDb,
+            "sqs" => Self::Sqs,
             "iam" => Self::Iam,
             "sts" => Self::Sts,
             other => Self::Other(other.to_owned(), guess_protocol(headers)),
@@ -72,6 +78,7 @@ impl Service {
             return match target.split(['_', '.']).next() {
                 Some("DynamoDB" | "DynamoDBStreams") => Some(Self::DynamoDb),
                 Some("Logs") => Some(Self::Logs),
+                Some("AmazonSQS") => Some(Self::Sqs),
                 name => Some(Self::Other(name.unwrap_or(target).to_owned(), Protocol::Logs)),
             };
         }
@@ -86,6 +93,7 @@ impl Service {
         match Form::read(request).get("Version") {
             Some("2010-05-08") => Some(Self::Iam),
             Some("2011-06-15") => Some(Self::Sts),
+            Some("2012-11-05") => Some(Self::Sqs),
             Some(version) => Some(Self::Other(format!("query API {version}"), Protocol::Query)),
             None => None,
         }
@@ -98,6 +106,7 @@ impl Service {
             Self::ApiGateway => Protocol::ApiGateway,
             Self::Logs => Protocol::Logs,
             Self::DynamoDb => Protocol::DynamoDb,
+            Self::Sqs => Protocol::Sqs,
             Self::Iam | Self::Sts => Protocol::Query,
             Self::Other(_, protocol) => *protocol,
         }
@@ -120,6 +129,7 @@ impl Services {
         let iam = Iam::open(Arc::clone(core))?;
         let logs = Logs::open(Arc::clone(core), Arc::clone(&iam))
             .map_err(|error| state(error.to_string()))?;
+        let sqs = Sqs::open(Arc::clone(core), Arc::clone(&iam))?;
         let dynamodb =
             DynamoDb::open(core, Arc::clone(&iam)).map_err(|error| state(error.to_string()))?;
         let lambda = Lambda::open(Arc::clone(core), Arc::clone(&iam), Arc::clone(&logs))
@@ -130,7 +140,7 @@ impl Services {
             Arc::clone(&lambda),
             Arc::clone(&logs),
         )?;
-        Ok(Self { core: Arc::clone(core), iam, logs, dynamodb, lambda, apigateway })
+        Ok(Self { core: Arc::clone(core), iam, logs, sqs, dynamodb, lambda, apigateway })
     }
 
     /// Execution environments that run now.
@@ -154,6 +164,7 @@ impl Services {
         match service {
             Service::Logs => self.logs.call(request).await,
             Service::DynamoDb => self.dynamodb.call(request).await,
+            Service::Sqs => self.sqs.call(request).await,
             Service::Iam => self.iam.call(request).await,
             Service::Sts => sts::call(&self.iam, &request),
             Service::Lambda => self.lambda.call(request).await,

@@ -33,6 +33,8 @@ pub(super) enum Verdict {
 pub struct Context {
     now: OffsetDateTime,
     principal_arn: String,
+    /// On whose behalf a service acts; none for identities.
+    source_arn: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +65,23 @@ enum Found {
 impl Context {
     /// The context of a call now by the principal.
     pub fn now(principal_arn: &str) -> Self {
-        Self { now: OffsetDateTime::now_utc(), principal_arn: principal_arn.to_owned() }
+        Self {
+            now: OffsetDateTime::now_utc(),
+            principal_arn: principal_arn.to_owned(),
+            source_arn: None,
+        }
+    }
+
+    /// The context of a call now by a service, on behalf of the resource `source_arn`.
+    pub fn of_service(source_arn: &str) -> Self {
+        Self { source_arn: Some(source_arn.to_owned()), ..Self::now("") }
     }
 
     #[cfg(test)]
     pub fn at(seconds: i64, principal_arn: &str) -> Self {
         let now =
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Self { now, principal_arn: principal_arn.to_owned() }
+        Self { now, principal_arn: principal_arn.to_owned(), source_arn: None }
     }
 
     fn value(&self, key: &str) -> Found {
@@ -85,8 +96,17 @@ impl Context {
             "aws:principaltype" => "AssumedRole".to_owned(),
             "aws:requestedregion" => REGION.to_owned(),
             "aws:securetransport" => "false".to_owned(),
+            "aws:sourcearn" => match &self.source_arn {
+                Some(arn) => arn.clone(),
+                None => return Found::Absent,
+            },
+            "aws:sourceaccount" => match &self.source_arn {
+                Some(arn) => arn.split(':').nth(4).unwrap_or("").to_owned(),
+                None => return Found::Absent,
+            },
             // A function's credentials never carry these.
-            "aws:username"
+            "aws:sourceowner"
+            | "aws:username"
             | "aws:multifactorauthpresent"
             | "aws:multifactorauthage"
             | "aws:sourcevpc"

@@ -5,6 +5,7 @@ mod api_policies;
 mod condition;
 mod managed;
 mod policy;
+mod resource;
 mod role;
 mod session;
 pub(crate) mod wildcard;
@@ -12,6 +13,7 @@ pub(crate) mod wildcard;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use resource::{Requester, ResourcePolicy};
 pub use session::{Credential, SessionCredentials, random_id, random_text};
 
 use crate::core::{ACCOUNT_ID, Core};

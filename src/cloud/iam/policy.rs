@@ -33,6 +33,8 @@ pub enum Kind {
     Identity,
     /// A role's trust policy: has principals, no resources.
     Trust,
+    /// Attached to a resource such as a queue or a topic: has principals and resources.
+    Resource,
 }
 
 #[derive(Debug, Clone)]
@@ -53,7 +55,7 @@ enum Patterns {
 #[derive(Debug, Clone)]
 enum Principals {
     Everyone,
-    Services(Vec<String>),
+    Listed { services: Vec<String>, identities: Vec<String> },
 }
 
 impl Policy {
@@ -99,9 +101,46 @@ impl Policy {
     pub fn trusts_service(&self, service: &str, context: &Context) -> bool {
         self.decide_where("sts:AssumeRole", None, context, |principals| match principals {
             Some(Principals::Everyone) => true,
-            Some(Principals::Services(list)) => list.iter().any(|name| name == service),
+            Some(Principals::Listed { services, .. }) => {
+                services.iter().any(|name| name == service)
+            }
             None => false,
         }) == Decision::Allow
+    }
+
+    /// What this policy of a resource says about a service that acts for something else.
+    pub fn decide_for_service(
+        &self,
+        service: &str,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Decision {
+        self.decide_where(action, Some(resource), context, |principals| match principals {
+            Some(Principals::Everyone) => true,
+            Some(Principals::Listed { services, .. }) => {
+                services.iter().any(|name| name == service)
+            }
+            None => false,
+        })
+    }
+
+    /// What this policy of a resource says about an identity, known by one of its `names`: ARNs
+    /// of a role and of its session.
+    pub fn decide_for_identity(
+        &self,
+        names: &[&str],
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Decision {
+        self.decide_where(action, Some(resource), context, |principals| match principals {
+            Some(Principals::Everyone) => true,
+            Some(Principals::Listed { identities, .. }) => {
+                identities.iter().any(|identity| names.contains(&identity.as_str()))
+            }
+            None => false,
+        })
     }
 
     fn decide_where(
@@ -154,8 +193,8 @@ fn statement(value: &Value, kind: Kind) -> Result<Statement, AwsError> {
         match name.as_str() {
             "Sid" if value.is_string() => {}
             "Effect" | "Action" | "NotAction" | "Condition" => {}
-            "Resource" | "NotResource" if kind == Kind::Identity => {}
-            "Principal" | "NotPrincipal" if kind == Kind::Trust => {}
+            "Resource" | "NotResource" if kind != Kind::Trust => {}
+            "Principal" | "NotPrincipal" if kind != Kind::Identity => {}
             "Resource" | "NotResource" | "Principal" | "NotPrincipal" => {
                 return Err(malformed(format!("Has prohibited field {name}")));
             }
@@ -179,6 +218,12 @@ fn statement(value: &Value, kind: Kind) -> Result<Statement, AwsError> {
             (resources, None)
         }
         Kind::Trust => (Patterns::NoneOf(Vec::new()), Some(principals(fields)?)),
+        Kind::Resource => {
+            let resources = patterns(fields, "Resource", "NotResource")?
+                .ok_or_else(|| malformed("Policy statement must contain resources."))?;
+            check_resources(&resources)?;
+            (resources, Some(principals(fields)?))
+        }
     };
     let conditions = match fields.get("Condition") {
         None => Vec::new(),
@@ -273,7 +318,7 @@ fn principals(fields: &Map<String, Value>) -> Result<Principals, AwsError> {
         None => Err(malformed("Missing required field Principal")),
         Some(Value::String(text)) if text == "*" => Ok(Principals::Everyone),
         Some(Value::Object(kinds)) if !kinds.is_empty() => {
-            let mut services = Vec::new();
+            let (mut services, mut identities) = (Vec::new(), Vec::new());
             for (kind, value) in kinds {
                 let names = strings(value).filter(|names| !names.is_empty());
                 let names = names.ok_or_else(|| malformed("Syntax errors in policy."))?;
@@ -282,11 +327,12 @@ fn principals(fields: &Map<String, Value>) -> Result<Principals, AwsError> {
                     "AWS" if names.iter().any(|name| name == "*") => {
                         return Ok(Principals::Everyone);
                     }
-                    "AWS" | "Federated" | "CanonicalUser" => {}
+                    "AWS" => identities.extend(names),
+                    "Federated" | "CanonicalUser" => {}
                     _ => return Err(malformed(format!("Invalid principal in policy: {kind}"))),
                 }
             }
-            Ok(Principals::Services(services))
+            Ok(Principals::Listed { services, identities })
         }
         Some(_) => Err(malformed("Invalid principal in policy.")),
     }

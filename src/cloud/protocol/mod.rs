@@ -29,6 +29,8 @@ pub enum Protocol {
     DynamoDb,
     /// awsJson1.1 as CloudWatch Logs writes it: `__type` alone.
     Logs,
+    /// awsJson1.0 as SQS writes it: with the code of the older query protocol in a header.
+    Sqs,
     /// awsQuery: XML.
     Query,
 }
@@ -50,6 +52,7 @@ impl Protocol {
                 },
             ),
             Self::Logs => aws_json_error(error, "application/x-amz-json-1.1", ""),
+            Self::Sqs => sqs_error(error),
             Self::Query => query::query_error(error, fault_query(error.status), request_id),
         };
         set_request_id(&mut answer, request_id);
@@ -100,6 +103,20 @@ fn aws_json_error(error: &AwsError, content_type: &'static str, namespace: &str)
     body.insert("message".to_owned(), error.message.as_str().into());
     body.extend(error.members.iter().map(|(name, value)| (name.clone(), value.clone())));
     typed_json(error.status.as_u16(), content_type, &Value::Object(body))
+}
+
+fn sqs_error(error: &AwsError) -> Answer {
+    let is_generic = is_front_end_code(&error.code)
+        || matches!(
+            error.code.as_str(),
+            "InvalidParameterValueException" | "MissingRequiredParameterException"
+        );
+    let namespace = if is_generic { "com.amazon.coral.service#" } else { "com.amazonaws.sqs#" };
+    let mut answer = aws_json_error(error, "application/x-amz-json-1.0", namespace);
+    let code = crate::sqs::query_code(&error.code);
+    let fault = fault_query(error.status);
+    set_header(&mut answer, "x-amzn-query-error", &format!("{code};{fault}"));
+    answer
 }
 
 /// A JSON answer (`application/json`).

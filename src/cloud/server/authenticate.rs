@@ -123,7 +123,7 @@ pub fn same(left: &str, right: &str) -> bool {
 
 fn status(protocol: Protocol) -> u16 {
     match protocol {
-        Protocol::Lambda | Protocol::ApiGateway | Protocol::Query => 403,
+        Protocol::Lambda | Protocol::ApiGateway | Protocol::Query | Protocol::Sqs => 403,
         Protocol::DynamoDb | Protocol::Logs => 400,
     }
 }
