@@ -70,6 +70,8 @@ fn cloud(global: &Global, args: &CloudArgs) -> ExitCode {
     options.port = args.port;
     options.any_credentials = args.any_credentials;
     options.background = args.background;
+    options.async_retry_delay =
+        args.async_retry_delay.map(|seconds| std::time::Duration::from_secs(seconds.into()));
     match labdeck_cloud::lifecycle::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -180,6 +180,10 @@ pub struct CloudArgs {
     /// Take any credentials, and none: for foreign test suites.
     #[arg(long)]
     pub any_credentials: bool,
+    /// Seconds until a failed asynchronous invocation is tried again, the second time twice as
+    /// many; without it one minute and two, as on AWS
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=21_600))]
+    pub async_retry_delay: Option<u32>,
     /// Detached, for others; ends by itself when idle.
     #[arg(long, hide = true)]
     pub background: bool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
@@ -27,12 +27,19 @@ pub struct Core {
     pub store: Store,
     /// `http://127.0.0.1:PORT`, set once the listener is bound and before the first request.
     pub endpoint: OnceLock<String>,
+    /// The pause before the first retry of a failed asynchronous invocation, where it was set.
+    pub async_retry_delay: OnceLock<Duration>,
 }
 
 impl Core {
     /// Shares `store` among the services of the cloud at `state_dir`.
     pub fn new(state_dir: &Path, store: Store) -> Arc<Self> {
-        Arc::new(Self { state_dir: state_dir.to_owned(), store, endpoint: OnceLock::new() })
+        Arc::new(Self {
+            state_dir: state_dir.to_owned(),
+            store,
+            endpoint: OnceLock::new(),
+            async_retry_delay: OnceLock::new(),
+        })
     }
 
     /// `http://127.0.0.1:PORT`; empty before the listener is bound.
@@ -43,6 +50,13 @@ impl Core {
     /// `127.0.0.1:PORT`; empty before the listener is bound.
     pub fn authority(&self) -> &str {
         self.endpoint().trim_start_matches("http://")
+    }
+
+    /// The pause before the first retry of an asynchronous invocation whose function failed; the
+    /// second is twice as long. AWS waits one minute and two (Lambda Developer Guide,
+    /// "Asynchronous invocation"), and so does this unless it was set.
+    pub fn async_retry_delay(&self) -> Duration {
+        self.async_retry_delay.get().copied().unwrap_or(Duration::from_mins(1))
     }
 
     /// Now, in milliseconds since the epoch.

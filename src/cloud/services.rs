@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::dynamodb::DynamoDb;
 use crate::error::AwsError;
 use crate::iam::Iam;
-use crate::lambda::Lambda;
+use crate::lambda::{Lambda, Neighbours};
 use crate::lifecycle::StartError;
 use crate::logs::Logs;
 use crate::protocol::{Form, Protocol};
@@ -134,6 +134,7 @@ impl Services {
             DynamoDb::open(core, Arc::clone(&iam)).map_err(|error| state(error.to_string()))?;
         let lambda = Lambda::open(Arc::clone(core), Arc::clone(&iam), Arc::clone(&logs))
             .map_err(|error| state(error.to_string()))?;
+        lambda.connect(Neighbours { sqs: Arc::clone(&sqs) });
         let apigateway = ApiGateway::open(
             Arc::clone(core),
             Arc::clone(&iam),

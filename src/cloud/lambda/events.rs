@@ -20,7 +20,7 @@ use crate::wire::Caller;
 use super::Lambda;
 use super::errors::throttled;
 use super::invoke::{Baggage, Invoker, Outcome};
-use super::names::FunctionName;
+use super::names::{FunctionName, LATEST};
 
 /// Documents of queued events, by invocation id.
 const EVENTS: &str = "lambda.events";
@@ -30,20 +30,27 @@ const COUNT_LIMIT: usize = 10_000;
 const BYTES_LIMIT: usize = 64 << 20;
 /// How many events are worked on at once.
 const AT_ONCE: usize = 16;
-/// When an event whose function failed is tried again, by the number of failures.
-const RETRY_AFTER: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
-/// How long an event is kept that could not be handed to its function.
-const GIVE_UP_AFTER_MS: i64 = 6 * 3600 * 1000;
+/// How often an event whose function failed is tried again, unless the function says otherwise.
+const RETRIES: u32 = 2;
+/// How long an event is kept, in seconds, unless the function says otherwise.
+const LONGEST_AGE_SECONDS: u32 = 6 * 3600;
 /// The longest pause between two attempts to hand it over.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// An event that was accepted and waits for its function.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueuedEvent {
-    request_id: String,
-    function: String,
-    qualifier: Option<String>,
-    payload: String,
+    /// The invocation's id.
+    pub request_id: String,
+    /// The function's name.
+    pub function: String,
+    /// A version or an alias.
+    pub qualifier: Option<String>,
+    /// The event in base64.
+    pub payload: String,
+    /// How often the function ran with it.
+    #[serde(default)]
+    pub invocations: u32,
     trace_id: Option<String>,
     client_context: Option<String>,
     received_ms: i64,
@@ -69,6 +76,7 @@ impl QueuedEvent {
             function: name.name,
             qualifier: name.qualifier,
             payload: STANDARD.encode(payload),
+            invocations: 0,
             trace_id: baggage.trace_id,
             client_context: baggage.client_context,
             received_ms: now_ms,
@@ -78,30 +86,84 @@ impl QueuedEvent {
         }
     }
 
-    /// What becomes of the event after an attempt: the time of the next one, or none when it is
-    /// done with.
-    fn after(&mut self, result: &Result<Outcome, AwsError>, now_ms: i64) -> Option<i64> {
+    /// What becomes of the event after an attempt.
+    fn after(&mut self, result: &Result<Outcome, AwsError>, now_ms: i64, rules: &Rules) -> Fate {
         let pause = match result {
-            Ok(outcome) if outcome.function_error.is_none() => return None,
-            Ok(_) => {
+            Ok(outcome) => {
+                self.invocations += 1;
+                if outcome.function_error.is_none() {
+                    return Fate::Done(Condition::Success);
+                }
                 self.failures += 1;
-                *RETRY_AFTER.get(self.failures as usize - 1)?
+                if self.failures > rules.retries {
+                    return Fate::Done(Condition::RetriesExhausted);
+                }
+                rules.first_pause * (1 << (self.failures - 1).min(1))
             }
+            Err(_) if rules.blocked => return Fate::Done(Condition::ZeroReservedConcurrency),
             // Throttled, not ready, or the local cloud's own trouble: it will pass.
             Err(error)
                 if error.status.is_server_error() || matches!(error.status.as_u16(), 409 | 429) =>
             {
-                if now_ms - self.received_ms >= GIVE_UP_AFTER_MS {
-                    return None;
-                }
                 let pause = Duration::from_secs(1 << self.refusals.min(16)).min(LONGEST_PAUSE);
                 self.refusals += 1;
                 pause
             }
-            Err(_) => return None,
+            // Neither the function nor its permissions will come back by waiting.
+            Err(_) => return Fate::Dropped,
         };
-        self.due_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        Some(self.due_ms)
+        let due_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        if due_ms - self.received_ms > rules.longest_age_ms {
+            return Fate::Done(Condition::EventAgeExceeded);
+        }
+        self.due_ms = due_ms;
+        Fate::Again(due_ms)
+    }
+}
+
+/// How often and how long an event is tried.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    retries: u32,
+    longest_age_ms: i64,
+    first_pause: Duration,
+    /// The function may not run at all: its reserved concurrency is zero.
+    blocked: bool,
+}
+
+/// What becomes of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is tried again at a time.
+    Again(i64),
+    /// It is done with, and destinations are told.
+    Done(Condition),
+    /// There is no function that it could be told of.
+    Dropped,
+}
+
+/// Why an event is done with, by AWS's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// The function did well.
+    Success,
+    /// It failed, and failed when tried again.
+    RetriesExhausted,
+    /// The event became too old to be tried again.
+    EventAgeExceeded,
+    /// The function may not run.
+    ZeroReservedConcurrency,
+}
+
+impl Condition {
+    /// The name in the document that a destination gets.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::RetriesExhausted => "RetriesExhausted",
+            Self::EventAgeExceeded => "EventAgeExceeded",
+            Self::ZeroReservedConcurrency => "ZeroReservedConcurrency",
+        }
     }
 }
 
@@ -254,14 +316,15 @@ impl Lambda {
             return;
         }
         let id = event.request_id.clone();
-        let again = event.after(&result, self.core.now_millis());
-        if again.is_none() {
-            report_given_up(&event, &result);
+        let fate = event.after(&result, self.core.now_millis(), &self.rules(&event));
+        // Told first, forgotten then: what the end of the process interrupts is told again.
+        if let Fate::Done(condition) = fate {
+            self.conclude(&event, condition, &result).await;
         }
-        let change = match again {
-            Some(_) => Change::put(EVENTS, &id, &event),
-            None => Ok(Change::delete(EVENTS, &id)),
-        };
+        report(&event, fate, &result);
+        let again = matches!(fate, Fate::Again(_));
+        let change =
+            if again { Change::put(EVENTS, &id, &event) } else { Ok(Change::delete(EVENTS, &id)) };
         let noted = match change {
             Ok(change) => self.events.store.commit(vec![change]).await,
             Err(error) => Err(error),
@@ -271,9 +334,23 @@ impl Lambda {
         }
         let mut waiting = self.events.waiting();
         waiting.remove(&id);
-        if again.is_some() {
+        if again {
             waiting.add(event);
             self.events.changed.notify_one();
+        }
+    }
+
+    /// How often and how long an event is tried.
+    fn rules(&self, event: &QueuedEvent) -> Rules {
+        let function = self.registry.find(&event.function);
+        let qualifier = event.qualifier.as_deref().unwrap_or(LATEST);
+        let config = function.as_ref().and_then(|f| f.event_invoke.get(qualifier));
+        let age = config.and_then(|c| c.maximum_event_age_seconds).unwrap_or(LONGEST_AGE_SECONDS);
+        Rules {
+            retries: config.and_then(|c| c.maximum_retry_attempts).unwrap_or(RETRIES),
+            longest_age_ms: i64::from(age) * 1000,
+            first_pause: self.core.async_retry_delay(),
+            blocked: function.as_ref().is_some_and(|f| f.reserved_concurrency == Some(0)),
         }
     }
 
@@ -293,12 +370,17 @@ impl Lambda {
     }
 }
 
-fn report_given_up(event: &QueuedEvent, result: &Result<Outcome, AwsError>) {
+fn report(event: &QueuedEvent, fate: Fate, result: &Result<Outcome, AwsError>) {
     let (function, id) = (&event.function, &event.request_id);
-    match result {
-        Ok(outcome) if outcome.function_error.is_none() => {}
-        Ok(_) => tracing::warn!(function, id, "an event was given up: its function failed 3 times"),
-        Err(error) => tracing::warn!(function, id, %error, "an event was given up"),
+    match (fate, result) {
+        (Fate::Again(_) | Fate::Done(Condition::Success), _) => {}
+        (Fate::Done(condition), Ok(_)) => {
+            tracing::warn!(function, id, condition = condition.name(), "an event was given up");
+        }
+        (_, result) => {
+            let error = result.as_ref().err().map(ToString::to_string);
+            tracing::warn!(function, id, error, "an event was given up");
+        }
     }
 }
 
@@ -322,27 +404,52 @@ mod tests {
         })
     }
 
+    const RULES: Rules = Rules {
+        retries: 2,
+        longest_age_ms: 21_600_000,
+        first_pause: Duration::from_mins(1),
+        blocked: false,
+    };
+
     #[test]
     fn a_failed_function_is_tried_twice_more() {
         let mut event = event();
-        assert_eq!(event.clone().after(&outcome(false), 0), None);
-        assert_eq!(event.after(&outcome(true), 1_000), Some(61_000));
-        assert_eq!(event.after(&outcome(true), 61_000), Some(181_000));
-        assert_eq!(event.after(&outcome(true), 181_000), None);
+        let success = Fate::Done(Condition::Success);
+        assert_eq!(event.clone().after(&outcome(false), 0, &RULES), success);
+        assert_eq!(event.after(&outcome(true), 1_000, &RULES), Fate::Again(61_000));
+        assert_eq!(event.after(&outcome(true), 61_000, &RULES), Fate::Again(181_000));
+        let exhausted = Fate::Done(Condition::RetriesExhausted);
+        assert_eq!(event.after(&outcome(true), 181_000, &RULES), exhausted);
+        assert_eq!(event.invocations, 3);
+    }
+
+    #[test]
+    fn the_function_says_how_often_and_how_long() {
+        let never = Rules { retries: 0, ..RULES };
+        let exhausted = Fate::Done(Condition::RetriesExhausted);
+        assert_eq!(event().after(&outcome(true), 0, &never), exhausted);
+        let young = Rules { longest_age_ms: 60_000, ..RULES };
+        let too_old = Fate::Done(Condition::EventAgeExceeded);
+        assert_eq!(event().after(&outcome(true), 1, &young), too_old);
+        let blocked = Rules { blocked: true, ..RULES };
+        let throttled = Err(throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
+        let zero = Fate::Done(Condition::ZeroReservedConcurrency);
+        assert_eq!(event().after(&throttled, 0, &blocked), zero);
     }
 
     #[test]
     fn a_throttled_event_waits_longer_each_time_and_not_forever() {
         let mut event = event();
         let throttled = Err(throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
-        assert_eq!(event.after(&throttled, 0), Some(1_000));
-        assert_eq!(event.after(&throttled, 1_000), Some(3_000));
+        assert_eq!(event.after(&throttled, 0, &RULES), Fate::Again(1_000));
+        assert_eq!(event.after(&throttled, 1_000, &RULES), Fate::Again(3_000));
         for _ in 0..20 {
-            event.after(&throttled, 3_000);
+            event.after(&throttled, 3_000, &RULES);
         }
-        assert_eq!(event.after(&throttled, 3_000), Some(303_000));
-        assert_eq!(event.after(&throttled, GIVE_UP_AFTER_MS), None);
+        assert_eq!(event.after(&throttled, 3_000, &RULES), Fate::Again(303_000));
+        let too_old = Fate::Done(Condition::EventAgeExceeded);
+        assert_eq!(event.after(&throttled, 21_600_000, &RULES), too_old);
         let gone = Err(AwsError::new(404, "ResourceNotFoundException", "gone"));
-        assert_eq!(event.after(&gone, 3_000), None);
+        assert_eq!(event.after(&gone, 3_000, &RULES), Fate::Dropped);
     }
 }

@@ -118,6 +118,7 @@ impl Lambda {
         }
         let zip = input.code.as_ref().ok_or_else(|| missing("code"))?.zip()?;
         self.check_role(&role)?;
+        self.check_dead_letter(settings.dead_letter(), &role, &name)?;
         let code = self.keep_code(zip).await?;
 
         let mut latest = Configuration {
@@ -133,6 +134,7 @@ impl Lambda {
             architecture,
             tracing: "PassThrough".to_owned(),
             log_group: format!("/aws/lambda/{name}"),
+            dead_letter: None,
             code_hash: code.hash().to_owned(),
             code_sha256: code.sha256.clone(),
             code_size: code.size,
@@ -154,6 +156,7 @@ impl Lambda {
             policies: BTreeMap::<String, Policy>::new(),
             tags: input.tags,
             reserved_concurrency: None,
+            event_invoke: BTreeMap::new(),
         };
         let mut shown = render::configuration(&name, None, &function.latest, Detail::Full);
         if input.publish {
@@ -328,6 +331,9 @@ impl Settings {
             c.environment = Some(environment.variables.clone().unwrap_or_default());
         }
         set(&mut c.tracing, self.tracing_config.as_ref().and_then(|t| t.mode.as_ref()));
+        if let Some(target) = self.dead_letter() {
+            c.dead_letter = Some(target.to_owned()).filter(|target| !target.is_empty());
+        }
         set(&mut c.log_group, self.logging_config.as_ref().and_then(|l| l.log_group.as_ref()));
     }
 }

@@ -68,6 +68,8 @@ pub struct Settings {
     pub tracing_config: Option<TracingInput>,
     /// Where lines go and how they look.
     pub logging_config: Option<LoggingInput>,
+    /// Where events go that failed.
+    pub dead_letter_config: Option<DeadLetterInput>,
     /// What the local cloud has not, refused by [`Settings::check`].
     #[serde(flatten)]
     pub rest: BTreeMap<String, serde_json::Value>,
@@ -107,7 +109,21 @@ pub struct LoggingInput {
     pub log_group: Option<String>,
 }
 
+/// `DeadLetterConfig`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DeadLetterInput {
+    /// ARN of a queue or topic; empty for none.
+    pub target_arn: Option<String>,
+}
+
 impl Settings {
+    /// The dead-letter target that was sent: empty when it is to be none.
+    pub fn dead_letter(&self) -> Option<&str> {
+        let config = self.dead_letter_config.as_ref()?;
+        Some(config.target_arn.as_deref().unwrap_or(""))
+    }
+
     /// Checks the shape of every member that was sent.
     pub fn check(&self) -> Result<(), AwsError> {
         if let Some(role) = &self.role {
@@ -160,9 +176,8 @@ impl Settings {
     /// Refuses what would change how the function runs and is not there. Empty values, which some
     /// clients always send, ask for nothing.
     fn refuse_unsupported(&self) -> Result<(), AwsError> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 10] = [
             "VpcConfig",
-            "DeadLetterConfig",
             "Layers",
             "FileSystemConfigs",
             "ImageConfig",
@@ -286,7 +301,7 @@ pub fn page<T>(
 }
 
 /// A number within its range, where it was sent.
-fn within(value: Option<i64>, member: &str, least: i64, most: i64) -> Result<(), AwsError> {
+pub fn within(value: Option<i64>, member: &str, least: i64, most: i64) -> Result<(), AwsError> {
     let Some(value) = value else { return Ok(()) };
     let (rule, bound) = if value < least {
         ("greater", least)

@@ -5,9 +5,11 @@ mod code;
 #[cfg(test)]
 mod code_tests;
 mod concurrency;
+mod destinations;
 mod download;
 mod environment;
 mod errors;
+mod event_config;
 mod events;
 mod functions;
 mod input;
@@ -25,13 +27,14 @@ mod updates;
 mod versions;
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::core::Core;
 use crate::error::AwsError;
 use crate::iam::Iam;
 use crate::logs::Logs;
 use crate::protocol::Protocol;
+use crate::sqs::Sqs;
 use crate::store::StoreError;
 use crate::wire::{Answer, ApiRequest};
 
@@ -54,6 +57,14 @@ pub struct Lambda {
     code: Arc<CodeStore>,
     pool: Arc<Pool>,
     events: EventQueue,
+    neighbours: OnceLock<Neighbours>,
+}
+
+/// The services that functions' events come from and go to.
+#[derive(Debug)]
+pub struct Neighbours {
+    /// Queues.
+    pub sqs: Arc<Sqs>,
 }
 
 /// The Lambda service could not be started.
@@ -97,9 +108,31 @@ impl Lambda {
         let events = EventQueue::open(&core)?;
         let pool =
             Pool::new(Services { core: Arc::clone(&core), iam: Arc::clone(&iam), logs, spawner });
-        let lambda = Arc::new(Self { core, iam, registry, code: Arc::new(code), pool, events });
+        let lambda = Arc::new(Self {
+            core,
+            iam,
+            registry,
+            code: Arc::new(code),
+            pool,
+            events,
+            neighbours: OnceLock::new(),
+        });
         lambda.start_events();
         Ok(lambda)
+    }
+
+    /// Tells the service which others there are; once, right after [`Lambda::open`].
+    pub fn connect(self: &Arc<Self>, neighbours: Neighbours) {
+        if self.neighbours.set(neighbours).is_err() {
+            tracing::error!("Lambda was connected twice");
+        }
+    }
+
+    /// The other services, once they are known.
+    fn neighbours(&self) -> Result<&Neighbours, AwsError> {
+        self.neighbours.get().ok_or_else(|| {
+            AwsError::new(500, "ServiceException", "The local cloud has not started yet.")
+        })
     }
 
     /// Ends every execution environment; nothing is invoked any more.
@@ -201,6 +234,11 @@ impl Lambda {
             F::PutFunctionConcurrency => self.put_concurrency(request, &name).await,
             F::GetFunctionConcurrency => self.get_concurrency(&name),
             F::DeleteFunctionConcurrency => self.delete_concurrency(&name).await,
+            F::PutFunctionEventInvokeConfig => self.put_event_config(request, &name).await,
+            F::UpdateFunctionEventInvokeConfig => self.update_event_config(request, &name).await,
+            F::GetFunctionEventInvokeConfig => self.get_event_config(&name),
+            F::DeleteFunctionEventInvokeConfig => self.delete_event_config(&name).await,
+            F::ListFunctionEventInvokeConfigs => self.list_event_configs(request, &name),
             // Answered before it gets here.
             F::Invoke => Err(AwsError::internal("an invocation took the wrong way")),
         }

@@ -31,6 +31,25 @@ pub struct Function {
     pub tags: BTreeMap<String, String>,
     /// Reserved concurrency, where set.
     pub reserved_concurrency: Option<u32>,
+    /// What becomes of asynchronous invocations, by qualifier; the unqualified function's is under
+    /// `$LATEST`.
+    #[serde(default)]
+    pub event_invoke: BTreeMap<String, EventInvokeConfig>,
+}
+
+/// What becomes of asynchronous invocations of a function, version or alias.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventInvokeConfig {
+    /// 0–2; AWS's two where not set.
+    pub maximum_retry_attempts: Option<u32>,
+    /// 60–21600; AWS's six hours where not set.
+    pub maximum_event_age_seconds: Option<u32>,
+    /// ARN of what is told of a success.
+    pub on_success: Option<String>,
+    /// ARN of what is told of a failure.
+    pub on_failure: Option<String>,
+    /// When it was changed, in milliseconds since the epoch.
+    pub modified_ms: i64,
 }
 
 /// Code and configuration of `$LATEST` or of a published version.
@@ -60,6 +79,10 @@ pub struct Configuration {
     pub tracing: String,
     /// Log group that its lines go to.
     pub log_group: String,
+    /// ARN of the queue or topic that gets events that failed. Left out where there is none, so
+    /// that [`Configuration::contents`] stays what it was before there could be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<String>,
     /// SHA-256 of the zip in hexadecimal: the name of the code on disk.
     pub code_hash: String,
     /// SHA-256 of the zip in base64, as AWS shows it.
@@ -245,6 +268,7 @@ pub mod tests {
                 architecture: "x86_64".to_owned(),
                 tracing: "PassThrough".to_owned(),
                 log_group: format!("/aws/lambda/{name}"),
+                dead_letter: None,
                 code_hash: "hash".to_owned(),
                 code_sha256: "sha".to_owned(),
                 code_size: 1,
@@ -262,6 +286,7 @@ pub mod tests {
             policies: BTreeMap::new(),
             tags: BTreeMap::new(),
             reserved_concurrency: None,
+            event_invoke: BTreeMap::new(),
         }
     }
 

@@ -45,6 +45,9 @@ pub fn configuration(
     if let Some(variables) = &c.environment {
         put("Environment", json!({ "Variables": variables }));
     }
+    if let Some(target) = &c.dead_letter {
+        put("DeadLetterConfig", json!({ "TargetArn": target }));
+    }
     put("TracingConfig", json!({ "Mode": c.tracing }));
     put("RevisionId", c.revision_id.as_str().into());
     put("PackageType", "Zip".into());

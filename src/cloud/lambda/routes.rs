@@ -44,6 +44,11 @@ pub enum FunctionOperation {
     PutFunctionConcurrency,
     GetFunctionConcurrency,
     DeleteFunctionConcurrency,
+    PutFunctionEventInvokeConfig,
+    UpdateFunctionEventInvokeConfig,
+    GetFunctionEventInvokeConfig,
+    DeleteFunctionEventInvokeConfig,
+    ListFunctionEventInvokeConfigs,
 }
 
 /// Operations on one alias, by AWS's names.
@@ -76,6 +81,15 @@ impl Operation {
             ["2015-03-31", "functions", rest @ ..] => functions(&request.method, rest),
             ["2017-10-31" | "2019-09-30", "functions", name, "concurrency"] => {
                 concurrency(&request.method, name)
+            }
+            ["2019-09-25", "functions", name, "event-invoke-config"] => {
+                event_invoke(&request.method, name)
+            }
+            ["2019-09-25", "functions", name, "event-invoke-config", "list"]
+                if request.method == Method::GET =>
+            {
+                let operation = FunctionOperation::ListFunctionEventInvokeConfigs;
+                Operation::Function(operation, (*name).to_owned())
             }
             ["2017-03-31", "tags", arn] => tags(&request.method, arn),
             other => not_there(&request.method, other),
@@ -127,6 +141,17 @@ fn concurrency(method: &Method, name: &str) -> Operation {
     Operation::Function(operation, name.to_owned())
 }
 
+fn event_invoke(method: &Method, name: &str) -> Operation {
+    let operation = match *method {
+        Method::PUT => FunctionOperation::PutFunctionEventInvokeConfig,
+        Method::POST => FunctionOperation::UpdateFunctionEventInvokeConfig,
+        Method::GET => FunctionOperation::GetFunctionEventInvokeConfig,
+        Method::DELETE => FunctionOperation::DeleteFunctionEventInvokeConfig,
+        _ => return Operation::Unknown,
+    };
+    Operation::Function(operation, name.to_owned())
+}
+
 fn tags(method: &Method, arn: &str) -> Operation {
     let operation = match *method {
         Method::GET => TagOperation::ListTags,
@@ -150,13 +175,6 @@ fn not_there(method: &Method, path: &[&str]) -> Operation {
         ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
         ("PUT", [_, "event-source-mappings", _]) => "UpdateEventSourceMapping",
         ("DELETE", [_, "event-source-mappings", _]) => "DeleteEventSourceMapping",
-        ("PUT", [_, "functions", _, "event-invoke-config"]) => "PutFunctionEventInvokeConfig",
-        ("POST", [_, "functions", _, "event-invoke-config"]) => "UpdateFunctionEventInvokeConfig",
-        ("GET", [_, "functions", _, "event-invoke-config"]) => "GetFunctionEventInvokeConfig",
-        ("DELETE", [_, "functions", _, "event-invoke-config"]) => "DeleteFunctionEventInvokeConfig",
-        ("GET", [_, "functions", _, "event-invoke-config", "list"]) => {
-            "ListFunctionEventInvokeConfigs"
-        }
         ("PUT", [_, "functions", _, "provisioned-concurrency"]) => {
             "PutProvisionedConcurrencyConfig"
         }

@@ -106,10 +106,12 @@ impl Lambda {
     ) -> Result<Answer, AwsError> {
         let input: ConfigurationUpdate = body(request)?;
         input.settings.check()?;
-        self.updatable(name)?;
-        if let Some(role) = &input.settings.role {
+        let function = self.updatable(name)?;
+        let role = input.settings.role.as_ref().unwrap_or(&function.latest.role);
+        if input.settings.role.is_some() {
             self.check_role(role)?;
         }
+        self.check_dead_letter(input.settings.dead_letter(), role, &name.name)?;
         let now = self.core.now_millis();
         let shown = self
             .registry

@@ -56,6 +56,8 @@ pub struct Options {
     pub size_cap_bytes: u64,
     /// How long a cloud in the background stays without work.
     pub idle_exit: Duration,
+    /// The pause before the first retry of a failed asynchronous invocation. `None`: AWS's minute.
+    pub async_retry_delay: Option<Duration>,
 }
 
 impl Options {
@@ -68,6 +70,7 @@ impl Options {
             background: false,
             size_cap_bytes: DEFAULT_SIZE_CAP,
             idle_exit: IDLE_EXIT,
+            async_retry_delay: None,
         }
     }
 }
@@ -155,6 +158,9 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
     })?;
     let endpoint = format!("http://{address}");
     let _ = core.endpoint.set(endpoint.clone());
+    if let Some(delay) = options.async_retry_delay {
+        let _ = core.async_retry_delay.set(delay);
+    }
     let services = Services::open(&core)?;
     let started_ms = core.now_millis();
     for notice in &notices {
