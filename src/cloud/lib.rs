@@ -10,6 +10,7 @@ pub mod apigateway;
 pub mod core;
 pub mod dynamodb;
 pub mod error;
+pub mod event_pattern;
 pub mod iam;
 pub mod lambda;
 pub mod lifecycle;

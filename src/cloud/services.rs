@@ -134,7 +134,7 @@ impl Services {
             DynamoDb::open(core, Arc::clone(&iam)).map_err(|error| state(error.to_string()))?;
         let lambda = Lambda::open(Arc::clone(core), Arc::clone(&iam), Arc::clone(&logs))
             .map_err(|error| state(error.to_string()))?;
-        lambda.connect(Neighbours { sqs: Arc::clone(&sqs) });
+        lambda.connect(Neighbours { sqs: Arc::clone(&sqs), dynamodb: Arc::clone(&dynamodb) });
         let apigateway = ApiGateway::open(
             Arc::clone(core),
             Arc::clone(&iam),

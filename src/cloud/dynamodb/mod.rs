@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use serde_json::Value;
+use tokio::sync::Notify;
+
 use crate::core::Core;
 use crate::error::AwsError;
 use crate::iam::Iam;
@@ -42,6 +45,8 @@ pub struct DynamoDb {
     running: Arc<tokio::sync::Semaphore>,
     /// Delays asked for by tests of slow tables, by table name.
     latencies: RwLock<HashMap<String, Duration>>,
+    /// Told of writes, by table: of those tables only that somebody watches.
+    watched: RwLock<HashMap<String, Arc<Notify>>>,
 }
 
 impl DynamoDb {
@@ -53,6 +58,7 @@ impl DynamoDb {
             engine: Arc::new(Engine::open(path)?),
             running: Arc::new(tokio::sync::Semaphore::new(RUNNING)),
             latencies: RwLock::default(),
+            watched: RwLock::default(),
         }))
     }
 
@@ -63,6 +69,44 @@ impl DynamoDb {
             Some(delay) => latencies.insert(table.to_owned(), delay),
             None => latencies.remove(table),
         };
+    }
+
+    /// Told whenever something was written to `table`: maybe not a change, never too late.
+    pub fn watch(&self, table: &str) -> Arc<Notify> {
+        let mut watched = self.watched.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(watched.entry(table.to_owned()).or_default())
+    }
+
+    /// Does an operation for the cloud itself; whoever asks has made sure that it is allowed.
+    pub async fn perform(&self, operation: &str, request: &Value) -> Result<Value, AwsError> {
+        let reply = self.run(operation.to_owned(), request.to_string().into()).await?;
+        let mut body: Value = serde_json::from_slice(&reply.body)
+            .map_err(|error| AwsError::internal(error.to_string()))?;
+        if reply.status < 400 {
+            return Ok(body);
+        }
+        let kind = body["__type"].as_str().and_then(|kind| kind.rsplit('#').next());
+        let kind = kind.unwrap_or("InternalServerError").to_owned();
+        let message = [body["message"].take(), body["Message"].take()];
+        let message = message.iter().find_map(Value::as_str).unwrap_or("");
+        Err(AwsError::new(reply.status, kind, message))
+    }
+
+    /// Tells those who watch the tables that a call may have written to.
+    fn tell_written(&self, operation: &str, targets: &Targets) {
+        let reads = ["Get", "Query", "Scan", "BatchGet", "Describe", "List", "TransactGet"];
+        if reads.iter().any(|read| operation.starts_with(read)) {
+            return;
+        }
+        let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
+        if watched.is_empty() {
+            return;
+        }
+        for table in targets.tables() {
+            if let Some(watcher) = watched.get(targets::table_name(&table)) {
+                watcher.notify_waiters();
+            }
+        }
     }
 
     /// The delay that calls on `table` have now.
@@ -90,7 +134,9 @@ impl DynamoDb {
         if let Some(delay) = self.delay(&targets) {
             tokio::time::sleep(delay).await;
         }
-        self.run(operation, request.body.clone()).await
+        let reply = self.run(operation.clone(), request.body.clone()).await;
+        self.tell_written(&operation, &targets);
+        reply
     }
 
     /// The longest delay of the tables that a call touches.
@@ -129,7 +175,11 @@ impl DynamoDb {
         let engine = Arc::clone(&self.engine);
         match tokio::task::spawn_blocking(move || engine.remove_expired()).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::debug!(count, "removed expired items"),
+            Ok(Ok(count)) => {
+                tracing::debug!(count, "removed expired items");
+                let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
+                watched.values().for_each(|watcher| watcher.notify_waiters());
+            }
             Ok(Err(reason)) => tracing::warn!("expired items could not be removed: {reason}"),
             Err(stopped) => tracing::error!("removing expired items ended early: {stopped}"),
         }

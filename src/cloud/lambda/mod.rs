@@ -14,6 +14,7 @@ mod events;
 mod functions;
 mod input;
 mod invoke;
+mod mappings;
 mod model;
 mod names;
 mod permissions;
@@ -30,6 +31,7 @@ use std::io;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::core::Core;
+use crate::dynamodb::DynamoDb;
 use crate::error::AwsError;
 use crate::iam::Iam;
 use crate::logs::Logs;
@@ -41,9 +43,10 @@ use crate::wire::{Answer, ApiRequest};
 use code::CodeStore;
 use environment::{Pool, Services, Spawner};
 use events::EventQueue;
+use mappings::Mappings;
 use names::{FunctionName, Wording};
 use registry::Registry;
-use routes::{AliasOperation, FunctionOperation, Operation, TagOperation};
+use routes::{AliasOperation, FunctionOperation, MappingOperation, Operation, TagOperation};
 
 pub use download::CODE_PATH;
 pub use invoke::{Invocation, Invoker, Outcome};
@@ -58,6 +61,7 @@ pub struct Lambda {
     pool: Arc<Pool>,
     events: EventQueue,
     neighbours: OnceLock<Neighbours>,
+    mappings: Mappings,
 }
 
 /// The services that functions' events come from and go to.
@@ -65,6 +69,8 @@ pub struct Lambda {
 pub struct Neighbours {
     /// Queues.
     pub sqs: Arc<Sqs>,
+    /// Tables with their streams.
+    pub dynamodb: Arc<DynamoDb>,
 }
 
 /// The Lambda service could not be started.
@@ -106,6 +112,7 @@ impl Lambda {
         let spawner = Spawner::start(runtime, move || environment::end_left_behind(&dir))
             .map_err(LambdaError::Spawner)?;
         let events = EventQueue::open(&core)?;
+        let mappings = Mappings::open(&core)?;
         let pool =
             Pool::new(Services { core: Arc::clone(&core), iam: Arc::clone(&iam), logs, spawner });
         let lambda = Arc::new(Self {
@@ -116,6 +123,7 @@ impl Lambda {
             pool,
             events,
             neighbours: OnceLock::new(),
+            mappings,
         });
         lambda.start_events();
         Ok(lambda)
@@ -126,6 +134,7 @@ impl Lambda {
         if self.neighbours.set(neighbours).is_err() {
             tracing::error!("Lambda was connected twice");
         }
+        self.start_mappings();
     }
 
     /// The other services, once they are known.
@@ -138,6 +147,7 @@ impl Lambda {
     /// Ends every execution environment; nothing is invoked any more.
     pub async fn shutdown(&self) {
         self.events.stop();
+        self.mappings.stop();
         self.pool.shutdown().await;
     }
 
@@ -203,6 +213,13 @@ impl Lambda {
                 self.authorize(&request, &format!("{operation:?}"), &name.qualified_arn())?;
                 self.on_function(operation, &request, name).await
             }
+            Operation::Mapping(operation, uuid) => match operation {
+                MappingOperation::Create => self.create_mapping(&request).await,
+                MappingOperation::List => self.list_mappings(&request),
+                MappingOperation::Get => self.get_mapping(&request, &uuid),
+                MappingOperation::Update => self.update_mapping(&request, &uuid).await,
+                MappingOperation::Delete => self.delete_mapping(&request, &uuid).await,
+            },
             Operation::NotImplemented(name) => Err(AwsError::not_implemented("Lambda", name)),
             Operation::Unknown => Err(AwsError::new(
                 404,

@@ -19,6 +19,8 @@ pub enum Operation {
     RemovePermission(String, String),
     /// `ListTags`, `TagResource`, `UntagResource`: the resource's ARN.
     Tags(TagOperation, String),
+    /// Operations on event source mappings, with the id of one; empty where none is named.
+    Mapping(MappingOperation, String),
     /// An operation of AWS that is not there.
     NotImplemented(&'static str),
     /// No operation of AWS.
@@ -69,6 +71,17 @@ pub enum TagOperation {
     UntagResource,
 }
 
+/// Operations on event source mappings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum MappingOperation {
+    Create,
+    List,
+    Get,
+    Update,
+    Delete,
+}
+
 impl Operation {
     /// The operation that a request asks for.
     pub fn of(request: &ApiRequest) -> Self {
@@ -91,6 +104,7 @@ impl Operation {
                 let operation = FunctionOperation::ListFunctionEventInvokeConfigs;
                 Operation::Function(operation, (*name).to_owned())
             }
+            ["2015-03-31", "event-source-mappings", rest @ ..] => mappings(&request.method, rest),
             ["2017-03-31", "tags", arn] => tags(&request.method, arn),
             other => not_there(&request.method, other),
         }
@@ -152,6 +166,18 @@ fn event_invoke(method: &Method, name: &str) -> Operation {
     Operation::Function(operation, name.to_owned())
 }
 
+fn mappings(method: &Method, rest: &[&str]) -> Operation {
+    use MappingOperation as M;
+    match (method.as_str(), rest) {
+        ("POST", []) => Operation::Mapping(M::Create, String::new()),
+        ("GET", []) => Operation::Mapping(M::List, String::new()),
+        ("GET", [uuid]) => Operation::Mapping(M::Get, (*uuid).to_owned()),
+        ("PUT", [uuid]) => Operation::Mapping(M::Update, (*uuid).to_owned()),
+        ("DELETE", [uuid]) => Operation::Mapping(M::Delete, (*uuid).to_owned()),
+        _ => Operation::Unknown,
+    }
+}
+
 fn tags(method: &Method, arn: &str) -> Operation {
     let operation = match *method {
         Method::GET => TagOperation::ListTags,
@@ -170,11 +196,6 @@ fn not_there(method: &Method, path: &[&str]) -> Operation {
             "InvokeWithResponseStream"
         }
         ("GET", ["2016-08-19", "account-settings"]) => "GetAccountSettings",
-        ("POST", [_, "event-source-mappings"]) => "CreateEventSourceMapping",
-        ("GET", [_, "event-source-mappings"]) => "ListEventSourceMappings",
-        ("GET", [_, "event-source-mappings", _]) => "GetEventSourceMapping",
-        ("PUT", [_, "event-source-mappings", _]) => "UpdateEventSourceMapping",
-        ("DELETE", [_, "event-source-mappings", _]) => "DeleteEventSourceMapping",
         ("PUT", [_, "functions", _, "provisioned-concurrency"]) => {
             "PutProvisionedConcurrencyConfig"
         }
@@ -241,7 +262,7 @@ mod tests {
         );
         assert_eq!(
             of(Method::POST, "/2015-03-31/event-source-mappings/"),
-            Operation::NotImplemented("CreateEventSourceMapping")
+            Operation::Mapping(MappingOperation::Create, String::new())
         );
         assert_eq!(of(Method::PATCH, "/2015-03-31/functions/f"), Operation::Unknown);
         assert_eq!(of(Method::GET, "/"), Operation::Unknown);

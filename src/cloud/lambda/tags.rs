@@ -28,7 +28,13 @@ struct TagInput {
 
 impl Lambda {
     pub(super) fn list_tags(&self, arn: &str) -> Result<Answer, AwsError> {
-        let function = self.registry.get(tagged_function(arn)?)?;
+        let name = match tagged(arn)? {
+            Tagged::Function(name) => name,
+            Tagged::Mapping(uuid) => {
+                return Ok(json_answer(200, &json!({ "Tags": self.mapping_tags(uuid)? })));
+            }
+        };
+        let function = self.registry.get(name)?;
         Ok(json_answer(200, &json!({ "Tags": function.tags })))
     }
 
@@ -37,22 +43,21 @@ impl Lambda {
         request: &ApiRequest,
         arn: &str,
     ) -> Result<Answer, AwsError> {
-        let name = tagged_function(arn)?;
+        let tagged = tagged(arn)?;
         let input: TagInput = body(request)?;
         if input.tags.is_empty() {
             return Err(invalid_parameter(
                 "An error occurred and the request cannot be processed.",
             ));
         }
-        self.registry
-            .update(name, |function| {
-                let mut tags = function.tags.clone();
-                tags.extend(input.tags.clone());
-                check_tags(&tags)?;
-                function.tags = tags;
-                Ok(())
-            })
-            .await?;
+        let change = |tags: &mut BTreeMap<String, String>| {
+            let mut after = tags.clone();
+            after.extend(input.tags);
+            check_tags(&after)?;
+            *tags = after;
+            Ok(())
+        };
+        self.change_tags(tagged, change).await?;
         Ok(empty(204))
     }
 
@@ -61,20 +66,30 @@ impl Lambda {
         request: &ApiRequest,
         arn: &str,
     ) -> Result<Answer, AwsError> {
-        let name = tagged_function(arn)?;
+        let tagged = tagged(arn)?;
         let keys: Vec<String> = form_urlencoded::parse(request.query.as_bytes())
             .filter(|(key, _)| key == "tagKeys")
             .map(|(_, value)| value.into_owned())
             .collect();
-        self.registry
-            .update(name, |function| {
-                for key in &keys {
-                    function.tags.remove(key);
-                }
-                Ok(())
-            })
-            .await?;
+        let change = |tags: &mut BTreeMap<String, String>| {
+            tags.retain(|key, _| !keys.contains(key));
+            Ok(())
+        };
+        self.change_tags(tagged, change).await?;
         Ok(empty(204))
+    }
+
+    async fn change_tags(
+        &self,
+        tagged: Tagged<'_>,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), AwsError>,
+    ) -> Result<(), AwsError> {
+        match tagged {
+            Tagged::Function(name) => {
+                self.registry.update(name, |function| change(&mut function.tags)).await
+            }
+            Tagged::Mapping(uuid) => self.tag_mapping(uuid, change).await,
+        }
     }
 }
 
@@ -101,9 +116,17 @@ pub fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The function of an ARN that can carry tags.
-fn tagged_function(arn: &str) -> Result<&str, AwsError> {
-    let prefix = format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:");
+/// What can carry tags.
+enum Tagged<'a> {
+    /// A function by its name.
+    Function(&'a str),
+    /// An event source mapping by its id.
+    Mapping(&'a str),
+}
+
+/// What an ARN that can carry tags stands for.
+fn tagged(arn: &str) -> Result<Tagged<'_>, AwsError> {
+    let prefix = format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:");
     let malformed = || {
         constraint(
             arn,
@@ -115,29 +138,24 @@ fn tagged_function(arn: &str) -> Result<&str, AwsError> {
              [0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
         )
     };
-    let Some(rest) = arn.strip_prefix(&prefix) else {
-        return Err(other_resource(arn).unwrap_or_else(malformed));
+    let rest = arn.strip_prefix(&prefix).ok_or_else(malformed)?;
+    if let Some(uuid) = rest.strip_prefix("event-source-mapping:") {
+        let fits = uuid.len() == 36 && Uuid::try_parse(uuid).is_ok();
+        return if fits { Ok(Tagged::Mapping(uuid)) } else { Err(malformed()) };
+    }
+    let Some(rest) = rest.strip_prefix("function:") else {
+        return Err(match rest.strip_prefix("capacity-provider:") {
+            // Well-formed, and never there.
+            Some(id) if is_word(id) => not_found(format!("Capacity provider not found: {arn}")),
+            _ => malformed(),
+        });
     };
     match rest.split_once(':') {
-        None if is_word(rest) => Ok(rest),
+        None if is_word(rest) => Ok(Tagged::Function(rest)),
         Some((name, _)) if is_word(name) => Err(invalid_parameter(
             "Tags on function aliases and versions are not supported. Please specify a function \
              ARN.",
         )),
         _ => Err(malformed()),
     }
-}
-
-/// The refusal of a well-formed ARN of something else that can carry tags, and is not there.
-fn other_resource(arn: &str) -> Option<AwsError> {
-    let rest = arn.strip_prefix(&format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:"))?;
-    let (kind, id) = rest.split_once(':')?;
-    let what = match kind {
-        "event-source-mapping" if id.len() == 36 && Uuid::try_parse(id).is_ok() => {
-            "Event source mapping"
-        }
-        "capacity-provider" if is_word(id) => "Capacity provider",
-        _ => return None,
-    };
-    Some(not_found(format!("{what} not found: {arn}")))
 }

@@ -181,7 +181,7 @@ fn redrive(text: &str) -> Result<Option<Redrive>, AwsError> {
         .ok_or_else(|| {
             refuse("Invalid value for maxReceiveCount: must be an integer from 1 to 1000.")
         })?;
-    if target.ends_with(".fifo") {
+    if target.strip_suffix(".fifo").is_some() {
         return Err(no_fifo());
     }
     if name_of_arn(target).is_none() {
@@ -223,7 +223,7 @@ pub fn name_of_url(url: &str) -> Option<&str> {
 
 /// Checks the name of a queue.
 pub fn check_name(name: &str) -> Result<(), AwsError> {
-    if name.ends_with(".fifo") {
+    if name.strip_suffix(".fifo").is_some() {
         return Err(no_fifo());
     }
     let fits = (1..=80).contains(&name.len())

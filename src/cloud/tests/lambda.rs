@@ -1,14 +1,17 @@
 //! Lambda of the local cloud with real processes: control plane, invocations, failures, ends.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::{Cursor, Write};
+#[path = "support/function.rs"]
+mod function;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use function::{program, zipped};
 use http::{HeaderMap, HeaderName, Method};
 use http_body_util::BodyExt;
 use labdeck_cloud::core::Core;
@@ -18,9 +21,6 @@ use labdeck_cloud::logs::Logs;
 use labdeck_cloud::store::Store;
 use labdeck_cloud::wire::{Answer, ApiRequest, Caller};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/tester";
 
@@ -201,37 +201,6 @@ async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
         assert!(Instant::now() < give_up, "it did not happen within ten seconds");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-}
-
-/// The test program, compiled once.
-fn program() -> &'static [u8] {
-    static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let source =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lambda_bootstrap/program.rs");
-        let hash = hex::encode(Sha256::digest(std::fs::read(&source).unwrap()));
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bootstrap-{hash}"));
-        if !program.exists() {
-            let staging = program.with_extension(std::process::id().to_string());
-            let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-            let status = std::process::Command::new(rustc)
-                .args(["--edition", "2024", "-O", "-C", "strip=symbols", "-o"])
-                .arg(&staging)
-                .arg(&source)
-                .status()
-                .unwrap();
-            assert!(status.success());
-            std::fs::rename(&staging, &program).unwrap();
-        }
-        std::fs::read(program).unwrap()
-    })
-}
-
-fn zipped(name: &str, mode: u32, contents: &[u8]) -> String {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    writer.start_file(name, SimpleFileOptions::default().unix_permissions(mode)).unwrap();
-    writer.write_all(contents).unwrap();
-    STANDARD.encode(writer.finish().unwrap().into_inner())
 }
 
 fn alive(pid: u64) -> bool {

@@ -50,6 +50,18 @@ impl Api {
     }
 }
 
+/// Names the messages of a batch that have poison in them.
+fn failures(event: &str) -> String {
+    let ids: Vec<String> = event
+        .split("\"messageId\":\"")
+        .skip(1)
+        .filter(|record| record.contains("poison"))
+        .filter_map(|record| record.split('"').next())
+        .map(|id| format!(r#"{{"itemIdentifier":"{id}"}}"#))
+        .collect();
+    format!(r#"{{"batchItemFailures":[{}]}}"#, ids.join(","))
+}
+
 fn main() {
     match std::env::var("ON_START").as_deref() {
         Ok("exit") => {
@@ -92,6 +104,17 @@ fn main() {
                 variable("LAMBDA_TASK_ROOT"),
             )
             .into_bytes();
+        }
+        if let Ok(mode) = std::env::var("BATCH") {
+            // The event as it came, for those who read the log.
+            println!("EVENT {event}");
+            if mode == "report" {
+                answer = failures(&event).into_bytes();
+            } else if event.contains("poison") {
+                let error = br#"{"errorType":"Batch.Failed","errorMessage":"poison"}"#;
+                api.call("POST", &format!("invocation/{id}/error"), error);
+                continue;
+            }
         }
         if asked("print") {
             let mut out = std::io::stdout();
