@@ -1,6 +1,6 @@
 //! The services of the local cloud and how a request finds its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::HeaderMap;
 
@@ -13,6 +13,7 @@ use crate::lambda::{Lambda, Neighbours};
 use crate::lifecycle::StartError;
 use crate::logs::Logs;
 use crate::protocol::{Form, Protocol};
+use crate::sns::{Functions, Sns};
 use crate::sqs::Sqs;
 use crate::sts;
 use crate::wire::{Answer, ApiRequest};
@@ -26,6 +27,8 @@ pub struct Services {
     pub iam: Arc<Iam>,
     /// CloudWatch Logs.
     pub logs: Arc<Logs>,
+    /// Topics.
+    pub sns: Arc<Sns>,
     /// Queues.
     pub sqs: Arc<Sqs>,
     /// Tables.
@@ -47,6 +50,8 @@ pub enum Service {
     Logs,
     /// DynamoDB and DynamoDB Streams.
     DynamoDb,
+    /// SNS.
+    Sns,
     /// SQS.
     Sqs,
     /// IAM.
@@ -65,6 +70,7 @@ impl Service {
             "apigateway" => Self::ApiGateway,
             "logs" => Self::Logs,
             "dynamodb" => Self::DynamoDb,
+            "sns" => Self::Sns,
             "sqs" => Self::Sqs,
             "iam" => Self::Iam,
             "sts" => Self::Sts,
@@ -93,6 +99,7 @@ impl Service {
         match Form::read(request).get("Version") {
             Some("2010-05-08") => Some(Self::Iam),
             Some("2011-06-15") => Some(Self::Sts),
+            Some("2010-03-31") => Some(Self::Sns),
             Some("2012-11-05") => Some(Self::Sqs),
             Some(version) => Some(Self::Other(format!("query API {version}"), Protocol::Query)),
             None => None,
@@ -107,7 +114,7 @@ impl Service {
             Self::Logs => Protocol::Logs,
             Self::DynamoDb => Protocol::DynamoDb,
             Self::Sqs => Protocol::Sqs,
-            Self::Iam | Self::Sts => Protocol::Query,
+            Self::Iam | Self::Sts | Self::Sns => Protocol::Query,
             Self::Other(_, protocol) => *protocol,
         }
     }
@@ -130,18 +137,25 @@ impl Services {
         let logs = Logs::open(Arc::clone(core), Arc::clone(&iam))
             .map_err(|error| state(error.to_string()))?;
         let sqs = Sqs::open(Arc::clone(core), Arc::clone(&iam))?;
+        let sns = Sns::open(Arc::clone(core), Arc::clone(&iam), Arc::clone(&sqs))?;
         let dynamodb =
             DynamoDb::open(core, Arc::clone(&iam)).map_err(|error| state(error.to_string()))?;
         let lambda = Lambda::open(Arc::clone(core), Arc::clone(&iam), Arc::clone(&logs))
             .map_err(|error| state(error.to_string()))?;
-        lambda.connect(Neighbours { sqs: Arc::clone(&sqs), dynamodb: Arc::clone(&dynamodb) });
+        lambda.connect(Neighbours {
+            sqs: Arc::clone(&sqs),
+            sns: Arc::clone(&sns),
+            dynamodb: Arc::clone(&dynamodb),
+        });
+        let functions: Weak<dyn Functions> = Arc::downgrade(&lambda) as Weak<dyn Functions>;
+        sns.connect(functions);
         let apigateway = ApiGateway::open(
             Arc::clone(core),
             Arc::clone(&iam),
             Arc::clone(&lambda),
             Arc::clone(&logs),
         )?;
-        Ok(Self { core: Arc::clone(core), iam, logs, sqs, dynamodb, lambda, apigateway })
+        Ok(Self { core: Arc::clone(core), iam, logs, sns, sqs, dynamodb, lambda, apigateway })
     }
 
     /// Execution environments that run now.
@@ -151,6 +165,7 @@ impl Services {
 
     /// Ends everything that runs, and writes what is queued.
     pub async fn shutdown(&self) {
+        self.sns.stop();
         self.lambda.shutdown().await;
         if let Err(error) = self.logs.flush().await {
             tracing::warn!("the last log lines could not be written: {error}");
@@ -166,6 +181,7 @@ impl Services {
             Service::Logs => self.logs.call(request).await,
             Service::DynamoDb => self.dynamodb.call(request).await,
             Service::Sqs => self.sqs.call(request).await,
+            Service::Sns => self.sns.call(request).await,
             Service::Iam => self.iam.call(request).await,
             Service::Sts => sts::call(&self.iam, &request),
             Service::Lambda => self.lambda.call(request).await,

@@ -100,13 +100,12 @@ impl Context {
                 Some(arn) => arn.clone(),
                 None => return Found::Absent,
             },
-            "aws:sourceaccount" => match &self.source_arn {
+            "aws:sourceaccount" | "aws:sourceowner" => match &self.source_arn {
                 Some(arn) => arn.split(':').nth(4).unwrap_or("").to_owned(),
                 None => return Found::Absent,
             },
             // A function's credentials never carry these.
-            "aws:sourceowner"
-            | "aws:username"
+            "aws:username"
             | "aws:multifactorauthpresent"
             | "aws:multifactorauthage"
             | "aws:sourcevpc"

@@ -146,6 +146,7 @@ impl Lambda {
             .update(&name.name, |function| {
                 function.aliases.remove(alias);
                 function.policies.remove(alias);
+                function.event_invoke.remove(alias);
                 Ok(())
             })
             .await?;
@@ -273,6 +274,14 @@ fn check_routing(function: &Function, alias: &Alias) -> Result<(), AwsError> {
         return Err(invalid_parameter(format!(
             "Function versions {version} and {} have different execution roles. An alias can only \
              route between versions with the same execution role.",
+            extra.version
+        )));
+    }
+    // Lambda Developer Guide, "Lambda function aliases".
+    if primary.dead_letter != second.dead_letter {
+        return Err(invalid_parameter(format!(
+            "Function versions {version} and {} have different dead letter queues. An alias can \
+             only route between versions with the same dead letter queue, or with none.",
             extra.version
         )));
     }

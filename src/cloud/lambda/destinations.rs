@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -16,6 +17,7 @@ use time::macros::format_description;
 use crate::core::{ACCOUNT_ID, REGION};
 use crate::error::AwsError;
 use crate::iam::Requester;
+use crate::sns::{Functions, Publication};
 use crate::sqs::{Attribute, Attributes};
 use crate::wire::Caller;
 
@@ -150,6 +152,12 @@ impl Lambda {
                     .allows(requester, "SendMessage", target)
                     .map_err(|_| not_permitted("SendMessage", "SQS"))
             }
+            ("sns", _) => neighbours.sns.allows_publish(requester, target).map_err(|error| {
+                match error.status.as_u16() {
+                    403 => not_permitted("Publish", "SNS"),
+                    _ => Refusal::Invalid,
+                }
+            }),
             ("lambda", Moment::Asynchronous) => {
                 let name =
                     FunctionName::parse(target, None, Wording::Control).map_err(Refusal::Worded)?;
@@ -181,21 +189,35 @@ impl Lambda {
         let neighbours = self.neighbours()?;
         match service_of(target) {
             "sqs" => neighbours.sqs.send(requester, target, body, attributes).await.map(drop),
+            "sns" => {
+                let publication = Publication {
+                    topic_arn: target.to_owned(),
+                    message: body,
+                    attributes,
+                    ..Publication::default()
+                };
+                neighbours.sns.publish(requester, publication).await.map(drop)
+            }
             "lambda" => {
-                let name = FunctionName::parse(target, None, Wording::Invoke)?;
-                let admitted = self.admit(name.clone(), &Invoker::Caller(caller.clone()))?;
-                drop(admitted);
-                let event = QueuedEvent::new(
-                    uuid::Uuid::new_v4().to_string(),
-                    name,
-                    Bytes::from(body),
-                    Baggage::default(),
-                    self.core.now_millis(),
-                );
-                self.accept_event(event).await
+                let invoker = Invoker::Caller(caller.clone());
+                self.invoke_later(target, &invoker, Bytes::from(body)).await
             }
             other => Err(AwsError::not_implemented(other, "as a destination")),
         }
+    }
+
+    /// Accepts an event for a function: it is durable when this returns.
+    async fn invoke_later(
+        &self,
+        function_arn: &str,
+        invoker: &Invoker,
+        event: Bytes,
+    ) -> Result<(), AwsError> {
+        let name = FunctionName::parse(function_arn, None, Wording::Invoke)?;
+        self.admit(name.clone(), invoker)?;
+        let id = uuid::Uuid::new_v4().to_string();
+        let now = self.core.now_millis();
+        self.accept_event(QueuedEvent::new(id, name, event, Baggage::default(), now)).await
     }
 
     /// Tells destination and dead-letter queue what became of an event. As on AWS, what can't be
@@ -273,6 +295,21 @@ impl Lambda {
             out.insert("responsePayload".to_owned(), json_or_text(&outcome.payload));
         }
         Value::Object(out)
+    }
+}
+
+impl Functions for Lambda {
+    fn accept(
+        &self,
+        function_arn: String,
+        topic_arn: String,
+        event: String,
+    ) -> BoxFuture<'_, Result<(), AwsError>> {
+        Box::pin(async move {
+            let invoker =
+                Invoker::Service { principal: "sns.amazonaws.com", source_arn: topic_arn };
+            self.invoke_later(&function_arn, &invoker, Bytes::from(event)).await
+        })
     }
 }
 

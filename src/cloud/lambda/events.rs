@@ -311,7 +311,8 @@ impl Lambda {
     /// Hands an event to its function once, and notes what becomes of it.
     async fn attempt(self: Arc<Self>, mut event: QueuedEvent) {
         let result = self.deliver(&event).await;
-        if self.events.stopped.is_cancelled() && result.is_err() {
+        let failed = !result.as_ref().is_ok_and(|outcome| outcome.function_error.is_none());
+        if self.events.stopped.is_cancelled() && failed {
             // The cloud is stopping: the event stays as it is in the store.
             return;
         }

@@ -349,6 +349,7 @@ fn delete_version(function: &mut Function, version: &str) -> Result<Vec<String>,
     }
     let removed = version.parse().ok().and_then(|number: u64| function.versions.remove(&number));
     function.policies.remove(version);
+    function.event_invoke.remove(version);
     Ok(removed.into_iter().map(|c| c.instance).collect())
 }
 

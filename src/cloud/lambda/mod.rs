@@ -36,6 +36,7 @@ use crate::error::AwsError;
 use crate::iam::Iam;
 use crate::logs::Logs;
 use crate::protocol::Protocol;
+use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::store::StoreError;
 use crate::wire::{Answer, ApiRequest};
@@ -69,6 +70,8 @@ pub struct Lambda {
 pub struct Neighbours {
     /// Queues.
     pub sqs: Arc<Sqs>,
+    /// Topics.
+    pub sns: Arc<Sns>,
     /// Tables with their streams.
     pub dynamodb: Arc<DynamoDb>,
 }

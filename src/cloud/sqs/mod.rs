@@ -9,6 +9,7 @@ mod control;
 mod error;
 mod message;
 mod messages;
+mod move_tasks;
 mod queue;
 mod settings;
 mod tags;
@@ -16,7 +17,7 @@ mod tags;
 mod tests;
 mod typed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,7 @@ use crate::protocol::{Protocol, empty, typed_json};
 use crate::store::{Change, StoreError};
 use crate::wire::{Answer, ApiRequest};
 use message::{Message, Receives};
+use move_tasks::MoveTask;
 use queue::{Queue, QueueDocument};
 
 /// Documents of queues, by name.
@@ -57,6 +59,8 @@ pub struct Sqs {
     iam: Arc<Iam>,
     queues: Mutex<BTreeMap<String, Queue>>,
     next_sequence: AtomicU64,
+    /// Those that move dead letters back, the newest first.
+    move_tasks: Mutex<VecDeque<MoveTask>>,
     /// Held across a change of a queue's document.
     writing: tokio::sync::Mutex<()>,
 }
@@ -91,12 +95,17 @@ impl Sqs {
             iam,
             queues: Mutex::new(queues),
             next_sequence: AtomicU64::new(last + 1),
+            move_tasks: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         }))
     }
 
     /// Answers a request of SQS's API.
     pub async fn call(self: &Arc<Self>, request: ApiRequest) -> Answer {
+        if request.header("x-amz-target").is_none() {
+            let error = AwsError::not_implemented("SQS", "requests in the query protocol");
+            return Protocol::Query.error(&error, &request.request_id);
+        }
         match self.answer(&request).await {
             Ok(Value::Null) => {
                 let mut answer = empty(200);
@@ -111,9 +120,6 @@ impl Sqs {
     async fn answer(self: &Arc<Self>, request: &ApiRequest) -> Result<Value, AwsError> {
         let target = request.header("x-amz-target").unwrap_or("");
         let Some(operation) = target.strip_prefix("AmazonSQS.") else {
-            if request.header("x-amz-target").is_none() {
-                return Err(AwsError::not_implemented("SQS", "requests in the query protocol"));
-            }
             return Err(AwsError::new(400, "UnknownOperationException", ""));
         };
         match operation {
@@ -125,6 +131,9 @@ impl Sqs {
             "GetQueueAttributes" => self.get_attributes(request),
             "SetQueueAttributes" => self.set_attributes(request).await,
             "ListDeadLetterSourceQueues" => self.list_dead_letter_sources(request),
+            "StartMessageMoveTask" => self.start_move_task(request).await,
+            "ListMessageMoveTasks" => self.list_move_tasks(request),
+            "CancelMessageMoveTask" => self.cancel_move_task(request),
             "TagQueue" => self.tag_queue(request).await,
             "UntagQueue" => self.untag_queue(request).await,
             "ListQueueTags" => self.list_tags(request),

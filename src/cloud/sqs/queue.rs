@@ -218,6 +218,11 @@ impl Queue {
         Counts { visible: self.ready.len(), in_flight, delayed: self.hidden.len() - in_flight }
     }
 
+    /// Sequence numbers of the messages that can be received, in the order of sending.
+    pub fn ready(&self) -> impl Iterator<Item = u64> {
+        self.ready.iter().copied()
+    }
+
     /// Sequence numbers of all messages.
     pub fn sequences(&self) -> Vec<u64> {
         self.messages.keys().copied().collect()

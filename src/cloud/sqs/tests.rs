@@ -178,6 +178,22 @@ async fn what_fails_too_often_goes_to_the_dead_letter_queue() {
     let got = queues.receive(&dead, json!({})).await;
     assert_eq!(got[0]["Body"], "poison");
     assert_eq!(got[0]["Attributes"]["DeadLetterQueueSourceArn"], arn("jobs"));
+    let start = json!({"SourceArn": arn("dead")});
+    // It is being worked on: nothing moves until it is shown again.
+    let show = json!({"QueueUrl": dead, "ReceiptHandle": got[0]["ReceiptHandle"],
+        "VisibilityTimeout": 0});
+    queues.call("ChangeMessageVisibility", show).await;
+    let not_dead = queues.refused("StartMessageMoveTask", json!({"SourceArn": arn("jobs")})).await;
+    assert!(not_dead["message"].as_str().unwrap().contains("must be configured as a Dead Letter"));
+    queues.call("StartMessageMoveTask", start.clone()).await;
+    let back = queues.receive(&url, json!({"WaitTimeSeconds": 10})).await;
+    assert_eq!(
+        (&back[0]["Body"], &back[0]["Attributes"]["ApproximateReceiveCount"]),
+        (&json!("poison"), &json!("1"))
+    );
+    assert!(queues.receive(&dead, json!({})).await.is_empty());
+    let tasks = queues.call("ListMessageMoveTasks", start).await;
+    assert_eq!(tasks["Results"][0]["ApproximateNumberOfMessagesToMove"], 1);
     let sources = queues.call("ListDeadLetterSourceQueues", json!({"QueueUrl": dead})).await;
     assert_eq!(sources["queueUrls"], json!([url]));
 }

@@ -2,189 +2,12 @@
 //! invocations and what becomes of them, queues and table streams as event sources, concurrency.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "support/function.rs"]
-mod function;
+#[path = "support/events.rs"]
+mod harness;
 mod support;
 
-use std::time::{Duration, Instant};
-
-use function::{program, zipped};
-use labdeck_cloud::lifecycle::Options;
+use harness::{Events, ROLE, arn, program, zipped};
 use serde_json::{Value, json};
-use support::Cloud;
-use tempfile::TempDir;
-
-const ROLE: &str = "arn:aws:iam::000000000000:role/worker";
-
-struct Events {
-    dir: TempDir,
-    cloud: Cloud,
-}
-
-fn arn(service: &str, rest: &str) -> String {
-    format!("arn:aws:{service}:us-east-1:000000000000:{rest}")
-}
-
-impl Events {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let cloud = Cloud::start_with(Self::options(&dir)).await;
-        let events = Self { dir, cloud };
-        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
-            "Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-        events
-            .form(
-                "iam",
-                &[
-                    ("Action", "CreateRole"),
-                    ("Version", "2010-05-08"),
-                    ("RoleName", "worker"),
-                    ("AssumeRolePolicyDocument", trust),
-                ],
-            )
-            .await;
-        events.allow(&["logs:*"]).await;
-        events
-    }
-
-    fn options(dir: &TempDir) -> Options {
-        Options {
-            any_credentials: true,
-            async_retry_delay: Some(Duration::from_millis(20)),
-            ..Options::new(dir.path())
-        }
-    }
-
-    async fn restart(self) -> Self {
-        let Self { dir, cloud } = self;
-        cloud.stop().await;
-        let cloud = Cloud::restart_with(Self::options(&dir)).await;
-        Self { dir, cloud }
-    }
-
-    /// Gives the functions' role these actions on everything, and no others.
-    async fn allow(&self, actions: &[&str]) {
-        let policy = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": actions, "Resource": "*"}]});
-        self.form(
-            "iam",
-            &[
-                ("Action", "PutRolePolicy"),
-                ("Version", "2010-05-08"),
-                ("RoleName", "worker"),
-                ("PolicyName", "all"),
-                ("PolicyDocument", &policy.to_string()),
-            ],
-        )
-        .await;
-    }
-
-    async fn raw(&self, line: &str, headers: &str, body: &str) -> (u16, String) {
-        let host = self.cloud.endpoint.trim_start_matches("http://");
-        self.cloud.raw(&format!("{line} HTTP/1.1\r\nHost: {host}\r\n{headers}"), body).await
-    }
-
-    async fn form(&self, what: &str, parameters: &[(&str, &str)]) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(parameters);
-        let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
-        let (status, answer) = self.raw("POST /", kind, &form.finish()).await;
-        assert_eq!(status, 200, "{what}: {answer}");
-        answer
-    }
-
-    async fn target(&self, target: &str, body: Value) -> (u16, Value) {
-        let header = format!("X-Amz-Target: {target}\r\n");
-        let (status, answer) = self.raw("POST /", &header, &body.to_string()).await;
-        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
-    }
-
-    async fn sqs(&self, operation: &str, body: Value) -> Value {
-        let (status, answer) = self.target(&format!("AmazonSQS.{operation}"), body).await;
-        assert_eq!(status, 200, "{operation}: {answer}");
-        answer
-    }
-
-    async fn queue(&self, name: &str, attributes: Value) -> String {
-        let body = json!({"QueueName": name, "Attributes": attributes});
-        self.sqs("CreateQueue", body).await["QueueUrl"].as_str().unwrap().to_owned()
-    }
-
-    /// The next message of a queue; it is deleted.
-    async fn next(&self, url: &str) -> Value {
-        let body = json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MessageAttributeNames": ["All"],
-            "AttributeNames": ["All"]});
-        let message = self.sqs("ReceiveMessage", body).await["Messages"][0].take();
-        assert!(!message.is_null(), "no message came");
-        let handle = json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]});
-        self.sqs("DeleteMessage", handle).await;
-        message
-    }
-
-    async fn lambda(&self, line: &str, body: Value) -> (u16, Value) {
-        let (status, answer) = self.raw(line, "", &body.to_string()).await;
-        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
-    }
-
-    async fn create(&self, name: &str, more: Value) {
-        let mut body = json!({
-            "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap",
-            "Role": ROLE, "Code": {"ZipFile": zipped("bootstrap", 0o755, program())},
-        });
-        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
-        let (status, answer) = self.lambda("POST /2015-03-31/functions", body).await;
-        assert_eq!(status, 201, "{answer}");
-        self.eventually(async || {
-            let line = format!("GET /2015-03-31/functions/{name}/configuration");
-            let (_, c) = self.lambda(&line, Value::Null).await;
-            (c["State"] == "Active").then_some(())
-        })
-        .await;
-    }
-
-    async fn invoke(&self, name: &str, kind: &str, event: Value) -> (u16, Value) {
-        let line = format!("POST /2015-03-31/functions/{name}/invocations");
-        let header = format!("X-Amz-Invocation-Type: {kind}\r\n");
-        let (status, answer) = self.raw(&line, &header, &event.to_string()).await;
-        (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
-    }
-
-    async fn map(&self, body: Value) -> String {
-        let (status, answer) = self.lambda("POST /2015-03-31/event-source-mappings", body).await;
-        assert_eq!((status, answer["State"].as_str()), (202, Some("Creating")), "{answer}");
-        let uuid = answer["UUID"].as_str().unwrap().to_owned();
-        self.eventually(async || {
-            let line = format!("GET /2015-03-31/event-source-mappings/{uuid}");
-            let (_, mapping) = self.lambda(&line, Value::Null).await;
-            (mapping["State"] == "Enabled").then_some(())
-        })
-        .await;
-        uuid
-    }
-
-    /// The events that a function wrote to its log.
-    async fn events_of(&self, name: &str) -> Vec<Value> {
-        let body = json!({"logGroupName": format!("/aws/lambda/{name}"), "filterPattern": "EVENT"});
-        let (_, answer) = self.target("Logs_20140328.FilterLogEvents", body).await;
-        let lines = answer["events"].as_array().cloned().unwrap_or_default();
-        lines
-            .iter()
-            .filter_map(|line| line["message"].as_str()?.strip_prefix("EVENT "))
-            .filter_map(|text| serde_json::from_str(text).ok())
-            .collect()
-    }
-
-    async fn eventually<T>(&self, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-        let give_up = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(found) = ask().await {
-                return found;
-            }
-            assert!(Instant::now() < give_up, "it did not happen within twenty seconds");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 /// The bodies or sizes of the batches of some events.
 fn sizes(events: &[Value]) -> Vec<usize> {
@@ -409,4 +232,65 @@ async fn a_stream_feeds_a_function_in_order_and_halves_find_the_bad_record() {
     events
         .eventually(async || (events.lambda(&line, Value::Null).await.0 == 404).then_some(()))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_reaches_queue_function_and_webhook_each_by_its_own_permission() {
+    let events = Events::start().await;
+    let created = events.sns("CreateTopic", &[("Name", "pet-added")]).await;
+    let topic = arn("sns", "pet-added");
+    assert!(created.contains(&topic), "{created}");
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": arn("sqs", "pets"), "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]});
+    let pets = events.queue("pets", json!({"Policy": policy.to_string()})).await;
+    events.create("f", json!({"Environment": {"Variables": {"BATCH": "log"}}})).await;
+    let subscribe = async |protocol: &str, endpoint: &str| {
+        let to = [("TopicArn", topic.as_str()), ("Protocol", protocol), ("Endpoint", endpoint)];
+        events.sns("Subscribe", &to).await
+    };
+    subscribe("sqs", &arn("sqs", "pets")).await;
+    subscribe("lambda", &arn("lambda", "function:f")).await;
+
+    // The webhook gets nothing until it has visited the URL that it was sent.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    assert!(subscribe("http", &url).await.contains("pending confirmation"));
+    let request = harness::request(&listener).await;
+    assert!(request.contains("x-amz-sns-message-type: SubscriptionConfirmation"), "{request}");
+    let body = request.split("\r\n\r\n").nth(1).unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let confirm = body["SubscribeURL"].as_str().unwrap().strip_prefix(&events.cloud.endpoint);
+    let (status, answer) = events.raw(&format!("GET {}", confirm.unwrap()), "", "").await;
+    assert_eq!(status, 200, "{answer}");
+
+    let publish = [("TopicArn", topic.as_str()), ("Message", "Rex"), ("Subject", "dog")];
+    events.sns("Publish", &publish).await;
+    let envelope = events.next(&pets).await;
+    let envelope: Value = serde_json::from_str(envelope["Body"].as_str().unwrap()).unwrap();
+    assert_eq!((&envelope["Message"], &envelope["TopicArn"]), (&json!("Rex"), &json!(topic)));
+    let request = harness::request(&listener).await;
+    assert!(request.contains("x-amz-sns-message-type: Notification"), "{request}");
+    assert!(request.contains(r#""Message":"Rex""#), "{request}");
+
+    // The function does not let the topic in: that message is lost to it, as on AWS.
+    let permission = json!({"StatementId": "sns", "Action": "lambda:InvokeFunction",
+        "Principal": "sns.amazonaws.com", "SourceArn": topic});
+    let (status, _) = events.lambda("POST /2015-03-31/functions/f/policy", permission).await;
+    assert_eq!(status, 201);
+    let publish = [("TopicArn", topic.as_str()), ("Message", "Tom"), ("Subject", "cat")];
+    events.sns("Publish", &publish).await;
+    let seen = events
+        .eventually(async || {
+            let seen = events.events_of("f").await;
+            (!seen.is_empty()).then_some(seen)
+        })
+        .await;
+    assert_eq!(seen.len(), 1);
+    let record = &seen[0]["Records"][0];
+    assert_eq!(record["EventSource"], "aws:sns");
+    assert_eq!(
+        (&record["Sns"]["Message"], &record["Sns"]["Subject"]),
+        (&json!("Tom"), &json!("cat"))
+    );
 }

@@ -490,11 +490,16 @@ async fn nothing_is_left_behind_and_nothing_is_lost() {
     cloud.let_role_write("*").await;
 
     // An accepted event survives a cloud that does not get to it.
-    let set = json!({"ReservedConcurrentExecutions": 0});
+    let set = json!({"ReservedConcurrentExecutions": 1});
     cloud.call(Method::PUT, "/2017-10-31/functions/f/concurrency", set).await;
-    let event = [("x-amz-invocation-type", "Event")];
-    assert_eq!(cloud.invoke("f", json!({"do": "print"}), &event).await.status, 202);
-    cloud.lambda.shutdown().await;
+    let busy = cloud.invoke("f", json!({"do": "hang"}), &[]);
+    tokio::join!(busy, async {
+        let probe = async || cloud.invoke("f", json!({}), &[]).await.status;
+        eventually(async || (probe().await == 429).then_some(())).await;
+        let event = [("x-amz-invocation-type", "Event")];
+        assert_eq!(cloud.invoke("f", json!({"do": "print"}), &event).await.status, 202);
+        cloud.lambda.shutdown().await;
+    });
     let dir = std::mem::take(&mut cloud.dir);
     drop(cloud);
     let cloud = Cloud::open(dir);

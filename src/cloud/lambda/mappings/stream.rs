@@ -276,6 +276,10 @@ impl Work {
                 self.done_until(records, &stack, piece.to, alone).await;
                 continue;
             };
+            if self.stop.is_cancelled() {
+                // It may have failed because everything ends: it is tried again.
+                return false;
+            }
             self.lambda.mappings.note_result(&self.mapping.uuid, "PROBLEM: Function call failed");
             let next = match &result {
                 Ok(_) => piece.after_failure(Some(first_failed), rules),
