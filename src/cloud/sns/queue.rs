@@ -208,7 +208,9 @@ impl Sns {
             .collect::<Result<Vec<_>, _>>()?;
         self.core.store.commit(changes).await?;
         let mut waiting = self.deliveries.waiting();
-        deliveries.into_iter().for_each(|delivery| waiting.add(delivery));
+        for delivery in deliveries {
+            waiting.add(delivery);
+        }
         self.deliveries.changed.notify_one();
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Sqs {
             "GetQueueAttributes" => self.get_attributes(request),
             "SetQueueAttributes" => self.set_attributes(request).await,
             "ListDeadLetterSourceQueues" => self.list_dead_letter_sources(request),
-            "StartMessageMoveTask" => self.start_move_task(request).await,
+            "StartMessageMoveTask" => self.start_move_task(request),
             "ListMessageMoveTasks" => self.list_move_tasks(request),
             "CancelMessageMoveTask" => self.cancel_move_task(request),
             "TagQueue" => self.tag_queue(request).await,

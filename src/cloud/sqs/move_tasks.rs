@@ -53,7 +53,7 @@ impl Sqs {
         self.move_tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn start_move_task(
+    pub(super) fn start_move_task(
         self: &Arc<Self>,
         request: &ApiRequest,
     ) -> Result<Value, AwsError> {
