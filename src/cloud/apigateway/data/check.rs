@@ -19,7 +19,8 @@ pub(super) const LARGEST_BODY: usize = 10 * 1024 * 1024;
 pub(super) const LARGEST_EVENT: usize = 6_291_456;
 
 /// Refuses a request that the method does not let in, in API Gateway's order: authorization, API
-/// key, throttles, quota, request validation. The key that lets it in is left in the context.
+/// key, throttles, quota, required parameters; `body` comes next. The key that lets it in is left in
+/// the context.
 pub(super) fn request(
     context: &mut Context<'_>,
     matched: &Matched<'_>,
@@ -44,8 +45,7 @@ pub(super) fn request(
         context.api_key = Some(Arc::clone(&pass.key));
         count(context, plans, &pass)?;
     }
-    parameters(context, matched)?;
-    body(context, matched)
+    parameters(context, matched)
 }
 
 /// What the request's API key opens the stage with.
@@ -67,7 +67,7 @@ fn key(
         return Err(refused("the API takes its keys from an authorizer, and the method has none"));
     }
     let value = context.header("x-api-key").ok_or_else(|| refused("No API Key provided"))?;
-    let method = || format!("{}/{}", matched.route.path.trim_end_matches('/'), matched.method.verb);
+    let method = || format!("{}/{}", matched.route.path, matched.method.verb);
     plans.read().pass(value, api, stage, method).ok_or_else(|| refused("API Key was invalid"))
 }
 
@@ -129,7 +129,7 @@ fn parameters(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failur
 /// Refuses a body that violates the model for its content type. Where there is none for it (nor
 /// one for `$default`), nothing is checked: "Request validation for REST APIs" in the developer
 /// guide.
-fn body(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
+pub(super) async fn body(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
     let models = &matched.method.models;
     let sent = context.header("content-type").unwrap_or("application/json");
     let media = sent.split(';').next().unwrap_or_default().trim();
@@ -138,7 +138,7 @@ fn body(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
         .find(|(kind, _)| kind.eq_ignore_ascii_case(media))
         .or_else(|| models.iter().find(|(kind, _)| kind == "$default"));
     let Some((_, schema)) = model else { return Ok(()) };
-    schema.check(&context.request.body).map_err(|refusal| match refusal {
+    schema.check(&context.request.body).await.map_err(|refusal| match refusal {
         Refusal::Invalid(violations) => Failure::body(media, violations),
         Refusal::BadModel(why) => Failure::misconfigured(why),
     })

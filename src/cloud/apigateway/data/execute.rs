@@ -68,7 +68,11 @@ async fn serve(
     let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
     log.info(context, || format!("Starting execution for request: {}", context.request_id));
     log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
-    let outcome = match check::request(context, &matched, serving, rules, plans) {
+    let checked = match check::request(context, &matched, serving, rules, plans) {
+        Ok(()) => check::body(context, &matched).await,
+        refused => refused,
+    };
+    let outcome = match checked {
         Ok(()) => match cache::used_by(context, &matched, stage, canary, rules) {
             Ok(using) => {
                 let answer = integrate(backends, serving, context, &matched, &mut log);

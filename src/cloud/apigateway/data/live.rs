@@ -55,7 +55,7 @@ pub(super) struct Rules {
     /// Whether the setting is for this method alone, not for all (`*/*`).
     pub own: bool,
     pub limit: Option<Limit>,
-    pub bucket: Bucket,
+    pub bucket: Arc<Bucket>,
 }
 
 /// One deployment under one set of stage variables.
@@ -117,7 +117,8 @@ impl LiveApi {
         if !stage.method_settings.is_empty() {
             let trees = canary.iter().map(|(_, serving)| &serving.tree).chain([&stable.tree]);
             for (path, verb) in trees.flat_map(|tree| &tree.methods) {
-                add_rules(&mut rules, &stage.method_settings, path, verb);
+                let before = old.and_then(|old| old.named(&stage.stage_name)?.rules(path, verb));
+                add_rules(&mut rules, &stage.method_settings, path, verb, before);
             }
         }
         Some(LiveStage { stable, canary, cluster: cluster(stage), rules })
@@ -161,12 +162,14 @@ impl LiveStage {
     }
 }
 
-/// Adds the rules of a method: its own settings, else the stage's.
+/// Adds the rules of a method: its own settings, else the stage's. Tokens that were taken `before`
+/// stay taken.
 fn add_rules(
     rules: &mut HashMap<String, HashMap<String, Rules>>,
     settings: &BTreeMap<String, MethodSetting>,
     path: &str,
     verb: &str,
+    before: Option<&Rules>,
 ) {
     let escaped = format!("{}/{verb}", path.replace('/', "~1"));
     let bare = format!("{}/{verb}", path.trim_start_matches('/'));
@@ -177,7 +180,7 @@ fn add_rules(
             setting: setting.clone(),
             own: own.is_some(),
             limit: Limit::new(rate, f64::from(burst)),
-            bucket: Bucket::default(),
+            bucket: before.map(|before| Arc::clone(&before.bucket)).unwrap_or_default(),
         };
         rules.entry(path.to_owned()).or_default().insert(verb.to_owned(), rule);
     }

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
+use bytes::Bytes;
+use jsonschema::{Draft, PatternOptions, Retrieve, Uri, ValidationError, Validator};
 use serde_json::Value;
 
 use super::super::model::{Definition, Method, Model};
@@ -15,8 +16,12 @@ use super::super::model::{Definition, Method, Model};
 /// Steps that a pattern may take before it counts as not matching.
 const PATTERN_STEPS: usize = 100_000;
 
-/// Violations that are told at most.
-const TOLD: usize = 10;
+/// Violations that are told at most, and the length of each in bytes.
+const TOLD: (usize, usize) = (10, 256);
+
+/// The longest body, in bytes, of which more than the first violation is looked for, and which is
+/// checked by the worker that serves the request.
+const SHORT: usize = 64 * 1024;
 
 /// A model, or why it cannot be used.
 #[derive(Debug)]
@@ -32,19 +37,42 @@ pub(super) enum Refusal {
 }
 
 impl Schema {
-    /// Checks a body; an empty one counts as an empty object (recorded).
-    pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
+    /// Checks a body; an empty one counts as an empty object (recorded). A long one is checked on a
+    /// thread of its own, so that other requests do not wait for it.
+    pub async fn check(self: &Arc<Self>, body: &Bytes) -> Result<(), Refusal> {
+        if body.len() <= SHORT {
+            return self.check_now(body);
+        }
+        let (schema, body) = (Arc::clone(self), body.clone());
+        let checked = tokio::task::spawn_blocking(move || schema.check_now(&body)).await;
+        checked.unwrap_or_else(|stopped| {
+            Err(Refusal::BadModel(format!("the check of the body ended early: {stopped}")))
+        })
+    }
+
+    fn check_now(&self, body: &[u8]) -> Result<(), Refusal> {
         let validator = self.0.as_ref().map_err(|why| Refusal::BadModel(why.clone()))?;
+        let is_short = body.len() <= SHORT;
         let body = if body.is_empty() { b"{}" } else { body };
         let body: Value = serde_json::from_slice(body)
             .map_err(|error| Refusal::Invalid(format!("[the body is not JSON: {error}]")))?;
-        if validator.is_valid(&body) {
-            return Ok(());
-        }
-        let told: Vec<String> =
-            validator.iter_errors(&body).take(TOLD).map(|error| error.to_string()).collect();
+        let Err(first) = validator.validate(&body) else { return Ok(()) };
+        let told: Vec<String> = if is_short {
+            validator.iter_errors(&body).take(TOLD.0).map(|error| told(&error)).collect()
+        } else {
+            vec![told(&first)]
+        };
         Err(Refusal::Invalid(format!("[{}]", told.join(", "))))
     }
+}
+
+fn told(error: &ValidationError<'_>) -> String {
+    let mut text = error.to_string();
+    if text.len() > TOLD.1 {
+        text.truncate(text.floor_char_boundary(TOLD.1));
+        text.push('…');
+    }
+    text
 }
 
 /// Compiles the models of an API, each once and only when a method needs it.

@@ -111,6 +111,10 @@ impl Member {
         use_it(&mut self.usage.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn forget_methods(&self) {
+        self.methods.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The key of the usage document.
     pub(super) fn document(&self) -> String {
         part(&self.plan, &self.key)
@@ -133,11 +137,14 @@ pub(super) fn part(plan: &str, key: &str) -> String {
     format!("{plan}/{key}")
 }
 
-/// `/pets/GET` however its slashes are written.
+/// `/pets/GET` however its slashes are written; `//GET` for the root.
 pub(in super::super) fn method_name(text: &str) -> String {
     let plain = super::super::patch::unescape(text);
     let parts: Vec<&str> = plain.split('/').filter(|part| !part.is_empty()).collect();
-    format!("/{}", parts.join("/"))
+    match parts.as_slice() {
+        [verb] => format!("//{verb}"),
+        parts => format!("/{}", parts.join("/")),
+    }
 }
 
 impl Registry {
@@ -286,6 +293,12 @@ impl Registry {
         }
         let plan = Arc::new(plan);
         if let Some(entry) = self.plans.get_mut(&plan.id) {
+            if entry.plan.api_stages != plan.api_stages {
+                // Methods that are limited no longer must not keep their buckets.
+                for member in entry.members.values() {
+                    member.forget_methods();
+                }
+            }
             (entry.plan, entry.stages) = (plan, stages);
         } else {
             let id = plan.id.clone();

@@ -275,6 +275,26 @@ async fn a_stage_of_the_same_name_begins_with_an_empty_cache() {
 }
 
 #[tokio::test]
+async fn a_canary_has_a_cache_of_its_own_unless_it_uses_the_stages() {
+    let cached = Cached::new(&[]).await;
+    cached.says("stable");
+    cached.text("/dev/items/1").await;
+    let deploy = async |shared: bool| {
+        let canary = json!({ "percentTraffic": 100.0, "useStageCache": shared });
+        let new = json!({ "stageName": "dev", "canarySettings": canary });
+        let path = format!("/restapis/{}/deployments", cached.api);
+        assert_eq!(cached.bench.call("POST", &path, new).await.status, 201);
+    };
+    deploy(false).await;
+    cached.says("canary");
+    assert_eq!(cached.text("/dev/items/1").await, "canary");
+    cached.says("later");
+    assert_eq!(cached.text("/dev/items/1").await, "canary");
+    deploy(true).await;
+    assert_eq!(cached.text("/dev/items/1").await, "stable");
+}
+
+#[tokio::test]
 async fn checks_come_before_the_cache() {
     let bench = Bench::new();
     let limits = json!({ "quota": { "limit": 2, "offset": 0, "period": "DAY" } });

@@ -22,7 +22,7 @@ pub(super) fn keyed(function: &str) -> Value {
 impl Keyed {
     pub async fn new(bench: &Bench, plan: Value) -> Self {
         let mut spec = document(json!({
-            "/a": { "get": keyed("f") }, "/b": { "get": keyed("f") },
+            "/": { "get": keyed("f") }, "/a": { "get": keyed("f") }, "/b": { "get": keyed("f") },
             "/open": { "get": operation("f") },
         }));
         spec["components"] = json!({ "securitySchemes": {
@@ -240,17 +240,22 @@ async fn a_plan_throttles_each_key_and_single_methods() {
     let limits = json!({
         "throttle": { "rateLimit": 0.0001, "burstLimit": 3 },
         "quota": { "limit": 100, "offset": 0, "period": "DAY" },
-        "stage": { "/b/GET": { "rateLimit": 0.0001, "burstLimit": 1 } },
+        "stage": {
+            "/b/GET": { "rateLimit": 0.0001, "burstLimit": 1 },
+            "//GET": { "rateLimit": 0.0001, "burstLimit": 1 },
+        },
     });
     let keyed = Keyed::new(&bench, limits).await;
-    assert_eq!(keyed.get(&bench, "/dev/b").await.status, 200);
-    too_many(&keyed.get(&bench, "/dev/b").await);
+    for limited in ["/dev/b", "/dev/"] {
+        assert_eq!(keyed.get(&bench, limited).await.status, 200);
+        too_many(&keyed.get(&bench, limited).await);
+    }
     for _ in 0..3 {
         assert_eq!(keyed.get(&bench, "/dev/a").await.status, 200);
     }
     too_many(&keyed.get(&bench, "/dev/a").await);
     // What is throttled does not use up the quota.
-    assert_eq!(keyed.usage(&bench).await, json!([4, 96]));
+    assert_eq!(keyed.usage(&bench).await, json!([5, 95]));
     let (_, other) = Keyed::add_key(&bench, &keyed.plan).await;
     let answer = bench.request(&keyed.api, "GET", "/dev/b", &[("x-api-key", &other)], "").await;
     assert_eq!(answer.status, 200);

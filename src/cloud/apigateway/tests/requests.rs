@@ -411,6 +411,10 @@ async fn a_stage_throttles_each_method() {
     let answer = bench.get(&api, "/dev/a").await;
     assert_eq!((answer.status, answer.text.as_str()), (429, r#"{"message":"Too Many Requests"}"#));
     assert_eq!(answer.header("x-amzn-errortype"), Some("TooManyRequestsException"));
+    // A change of something else gives no tokens back.
+    let other = json!([{ "op": "replace", "path": "/description", "value": "d" }]);
+    bench.patch(&format!("/restapis/{api}/stages/dev"), other).await;
+    assert_eq!(bench.get(&api, "/dev/a").await.status, 429);
     for _ in 0..3 {
         assert_eq!(bench.get(&api, "/dev/b").await.status, 200);
     }

@@ -150,6 +150,17 @@ async fn models_that_go_in_circles_end() {
 }
 
 #[tokio::test]
+async fn long_bodies_are_checked_too() {
+    let bench = Bench::new();
+    let list = json!({ "type": "array", "items": pet() });
+    let api = bench.serve(&modelled(json!({ "Main": list })), json!({})).await;
+    let pets = |last: &str| format!("[{}{last}]", r#"{"type":"cat","price":1},"#.repeat(20_000));
+    let good = post(&bench, &api, None, &pets(r#"{"type":"cat","price":1}"#)).await;
+    assert_eq!(good.status, 200, "{}", good.text);
+    invalid(&post(&bench, &api, None, &pets("1")).await);
+}
+
+#[tokio::test]
 async fn an_api_can_tell_what_is_wrong_with_a_body() {
     let bench = Bench::new();
     let mut spec = modelled(json!({ "Main": pet() }));
