@@ -61,6 +61,12 @@ impl Plans {
                 registry.join(plan, key, order, usage);
             }
         }
+        // A request that was on its way when its key left may have been counted afterwards.
+        let orphans: Vec<Change> =
+            usage.into_keys().map(|document| Change::delete(USAGE, document)).collect();
+        if !orphans.is_empty() {
+            store.commit_blocking(&orphans)?;
+        }
         if let Some((_, account)) = store.load::<Account>(ACCOUNT)?.pop() {
             registry.account = account;
         }

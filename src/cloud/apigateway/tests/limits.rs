@@ -200,6 +200,26 @@ async fn counts_are_written_without_anybody_asking() {
 }
 
 #[tokio::test]
+async fn counts_without_a_key_do_not_pile_up() {
+    let bench = Bench::new();
+    let keyed = Keyed::new(&bench, json!({})).await;
+    keyed.get(&bench, "/dev/a").await;
+    bench.gateway.flush().await.unwrap();
+    let usage =
+        |bench: &Bench| -> Vec<(String, Value)> { bench.store().load("apigateway.usage").unwrap() };
+    let (document, counted) = usage(&bench).pop().unwrap();
+    let lost = document.replace(&keyed.key, "gone");
+    let change = crate::store::Change::put("apigateway.usage", lost, &counted).unwrap();
+    bench.store().commit_blocking(&[change]).unwrap();
+    assert_eq!(usage(&bench).len(), 2);
+    let bench = bench.reopen();
+    assert_eq!(usage(&bench), [(document, counted)]);
+    // Nor do those of a key that is deleted.
+    bench.call("DELETE", &format!("/apikeys/{}", keyed.key), Value::Null).await;
+    assert!(usage(&bench).is_empty());
+}
+
+#[tokio::test]
 async fn requests_for_usage_are_checked() {
     let bench = Bench::new();
     let keyed = Keyed::new(&bench, json!({})).await;
