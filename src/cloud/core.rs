@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
+use crate::metrics::Recorder;
 use crate::store::Store;
 
 /// The account id of the local cloud.
@@ -29,6 +30,8 @@ pub struct Core {
     pub endpoint: OnceLock<String>,
     /// The pause before the first retry of a failed asynchronous invocation, where it was set.
     pub async_retry_delay: OnceLock<Duration>,
+    /// Where services note what they measure; `metrics` collects it.
+    pub recorder: Recorder,
 }
 
 impl Core {
@@ -39,6 +42,7 @@ impl Core {
             store,
             endpoint: OnceLock::new(),
             async_retry_delay: OnceLock::new(),
+            recorder: Recorder::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 //! A program of its own in the same binary (`labdeck cloud`): it imports no other room and no
 //! other room imports it. Rooms here: `server` (listener, router, signatures), one module per
 //! service, one store. A service may call the services before it in this order, never those after:
-//! `iam` → `logs` → `sqs` → `sns` → `dynamodb` → `lambda` → `apigateway`.
+//! `iam` → `metrics` → `logs` → `sqs` → `sns` → `dynamodb` → `lambda` → `apigateway`.
 
 pub mod admin;
 pub mod apigateway;
@@ -15,6 +15,7 @@ pub mod iam;
 pub mod lambda;
 pub mod lifecycle;
 pub mod logs;
+pub mod metrics;
 pub mod protocol;
 pub mod server;
 pub mod services;

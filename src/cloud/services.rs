@@ -12,6 +12,7 @@ use crate::iam::Iam;
 use crate::lambda::{Lambda, Neighbours};
 use crate::lifecycle::StartError;
 use crate::logs::Logs;
+use crate::metrics::{self, Metrics};
 use crate::protocol::{Form, Protocol};
 use crate::sns::{Functions, Sns};
 use crate::sqs::Sqs;
@@ -25,6 +26,8 @@ pub struct Services {
     pub core: Arc<Core>,
     /// Identities and permissions.
     pub iam: Arc<Iam>,
+    /// `CloudWatch`.
+    pub metrics: Arc<Metrics>,
     /// CloudWatch Logs.
     pub logs: Arc<Logs>,
     /// Topics.
@@ -58,6 +61,8 @@ pub enum Service {
     Iam,
     /// STS.
     Sts,
+    /// `CloudWatch`, in the protocol that the client speaks.
+    Monitoring(Protocol),
     /// A service that the local cloud does not have, with the protocol its client speaks.
     Other(String, Protocol),
 }
@@ -74,6 +79,7 @@ impl Service {
             "sqs" => Self::Sqs,
             "iam" => Self::Iam,
             "sts" => Self::Sts,
+            "monitoring" => Self::Monitoring(metrics::protocol(headers)),
             other => Self::Other(other.to_owned(), guess_protocol(headers)),
         }
     }
@@ -85,11 +91,13 @@ impl Service {
                 Some("DynamoDB" | "DynamoDBStreams") => Some(Self::DynamoDb),
                 Some("Logs") => Some(Self::Logs),
                 Some("AmazonSQS") => Some(Self::Sqs),
+                Some(metrics::SERVICE) => Some(Self::Monitoring(Protocol::Json10)),
                 name => Some(Self::Other(name.unwrap_or(target).to_owned(), Protocol::Logs)),
             };
         }
         let first = request.path.split('/').nth(1).unwrap_or("");
         match first {
+            "service" => return Some(Self::Monitoring(metrics::protocol(&request.headers))),
             "restapis" | "apikeys" | "usageplans" | "account" | "domainnames" | "tags" => {
                 return Some(Self::ApiGateway);
             }
@@ -101,6 +109,7 @@ impl Service {
             Some("2011-06-15") => Some(Self::Sts),
             Some("2010-03-31") => Some(Self::Sns),
             Some("2012-11-05") => Some(Self::Sqs),
+            Some(metrics::VERSION) => Some(Self::Monitoring(Protocol::Query)),
             Some(version) => Some(Self::Other(format!("query API {version}"), Protocol::Query)),
             None => None,
         }
@@ -115,7 +124,7 @@ impl Service {
             Self::DynamoDb => Protocol::DynamoDb,
             Self::Sqs => Protocol::Sqs,
             Self::Iam | Self::Sts | Self::Sns => Protocol::Query,
-            Self::Other(_, protocol) => *protocol,
+            Self::Monitoring(protocol) | Self::Other(_, protocol) => *protocol,
         }
     }
 
@@ -124,6 +133,7 @@ impl Service {
         match self {
             // Function code: Lambda's own limit is 50 MB of zip, in base64.
             Self::Lambda => 70 * 1024 * 1024,
+            Self::Monitoring(_) => metrics::LONGEST_BODY,
             _ => 16 * 1024 * 1024,
         }
     }
@@ -134,6 +144,8 @@ impl Services {
     pub fn open(core: &Arc<Core>) -> Result<Self, StartError> {
         let state = |what: String| StartError::State { what };
         let iam = Iam::open(Arc::clone(core))?;
+        let metrics = Metrics::open(Arc::clone(core), Arc::clone(&iam))
+            .map_err(|error| state(error.to_string()))?;
         let logs = Logs::open(Arc::clone(core), Arc::clone(&iam))
             .map_err(|error| state(error.to_string()))?;
         let sqs = Sqs::open(Arc::clone(core), Arc::clone(&iam))?;
@@ -155,7 +167,17 @@ impl Services {
             Arc::clone(&lambda),
             Arc::clone(&logs),
         )?;
-        Ok(Self { core: Arc::clone(core), iam, logs, sns, sqs, dynamodb, lambda, apigateway })
+        Ok(Self {
+            core: Arc::clone(core),
+            iam,
+            metrics,
+            logs,
+            sns,
+            sqs,
+            dynamodb,
+            lambda,
+            apigateway,
+        })
     }
 
     /// Execution environments that run now.
@@ -173,6 +195,7 @@ impl Services {
         if let Err(error) = self.apigateway.flush().await {
             tracing::warn!("the usage of API keys could not be written: {error}");
         }
+        self.metrics.shutdown().await;
     }
 
     /// Lets the service answer.
@@ -186,6 +209,7 @@ impl Services {
             Service::Sts => sts::call(&self.iam, &request),
             Service::Lambda => self.lambda.call(request).await,
             Service::ApiGateway => self.apigateway.call(request).await,
+            Service::Monitoring(protocol) => self.metrics.call(request, *protocol).await,
             Service::Other(name, _) => not_there(service, name, &request),
         }
     }

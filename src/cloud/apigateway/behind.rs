@@ -1,17 +1,20 @@
-//! The services behind the gateway: Lambda and CloudWatch Logs.
+//! The services behind the gateway: Lambda, CloudWatch Logs and `CloudWatch`.
 
 use std::sync::Arc;
 
 use super::data::backend::{Backends, FunctionAnswer, FunctionCall, Later};
+use crate::core::Core;
 use crate::error::AwsError;
 use crate::lambda::{Invocation, Invoker, Lambda};
 use crate::logs::Logs;
+use crate::metrics::RequestRecord;
 
 /// The name by which functions' policies let API Gateway in.
 const PRINCIPAL: &str = "apigateway.amazonaws.com";
 
 /// The local cloud's own services.
 pub(super) struct Behind {
+    pub core: Arc<Core>,
     pub lambda: Arc<Lambda>,
     pub logs: Arc<Logs>,
 }
@@ -44,5 +47,9 @@ impl Backends for Behind {
         lines: Vec<(i64, String)>,
     ) -> Later<'a, ()> {
         Box::pin(self.logs.append(group, stream, lines))
+    }
+
+    fn measured(&self, record: RequestRecord) {
+        self.core.recorder.request(record);
     }
 }

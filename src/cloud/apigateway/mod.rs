@@ -59,7 +59,8 @@ impl ApiGateway {
         lambda: Arc<Lambda>,
         logs: Arc<Logs>,
     ) -> Result<Arc<Self>, StoreError> {
-        Self::with_backends(core, iam, Arc::new(Behind { lambda, logs }))
+        let behind = Behind { core: Arc::clone(&core), lambda, logs };
+        Self::with_backends(core, iam, Arc::new(behind))
     }
 
     /// Reads the APIs from the store; `backends` is what their integrations call.

@@ -154,7 +154,9 @@ impl Apis {
 
     fn install(&self, api: Api, before: Option<&Api>) {
         let unchanged_serving = before.is_some_and(|before| {
-            same(&before.stages, &api.stages) && same(&before.deployments, &api.deployments)
+            same(&before.stages, &api.stages)
+                && same(&before.deployments, &api.deployments)
+                && before.definition.api.name == api.definition.api.name
         });
         if !unchanged_serving {
             let old = self.live.get(api.id());

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use crate::core::unique_id;
 use crate::error::AwsError;
+use crate::metrics::{InvocationRecord, InvocationResult};
 use crate::protocol::{bytes_answer, empty, set_header};
 use crate::wire::{Answer, ApiRequest, Caller};
 
@@ -256,7 +257,30 @@ impl Lambda {
             tail,
         };
         // The code may have been removed from the disk by hand: it is kept as a zip too.
-        let completion = self.pool.run(job, || self.spec(&function, configuration)).await?;
+        let began = self.core.now_millis();
+        let concurrent = self.pool.running(&function.name) + 1;
+        let result = self.pool.run(job, || self.spec(&function, configuration)).await;
+        let measured = match &result {
+            Ok(completion) => Some(InvocationResult::Ran {
+                duration_ms: completion.duration.as_secs_f64() * 1000.0,
+                failed: completion.failed,
+            }),
+            Err(error) => (error.status == 429).then_some(InvocationResult::Throttled),
+        };
+        if let Some(measured) = measured {
+            let alias = qualifier.and_then(|qualifier| function.aliases.get(qualifier));
+            self.core.recorder.invocation(InvocationRecord {
+                at_ms: began,
+                function: function.name.clone(),
+                qualifier: name.qualifier.clone(),
+                executed_version: alias
+                    .filter(|alias| alias.extra.is_some())
+                    .map(|_| configuration.version.clone()),
+                concurrent,
+                result: measured,
+            });
+        }
+        let completion = result?;
         Ok(Outcome {
             payload: completion.payload,
             function_error: completion.failed.then(|| "Unhandled".to_owned()),

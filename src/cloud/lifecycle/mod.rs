@@ -35,7 +35,7 @@ pub const DEFAULT_SIZE_CAP: u64 = 1024 * 1024 * 1024;
 /// How long a cloud in the background stays without work.
 const IDLE_EXIT: Duration = Duration::from_mins(10);
 /// The SQLite files of a state directory.
-const DATABASES: [&str; 3] = ["cloud.db", "dynamodb.db", "logs.db"];
+const DATABASES: [&str; 4] = ["cloud.db", "dynamodb.db", "logs.db", "metrics.db"];
 /// Threads for what blocks: the store, the tables, files.
 const BLOCKING_THREADS: usize = 32;
 /// How long the end of the execution environments may take.

@@ -13,6 +13,8 @@ use crate::server::Server;
 const ROUND: Duration = Duration::from_mins(1);
 /// Bytes that `cloud.log` may have.
 const OWN_LOG: u64 = 4 * 1024 * 1024;
+/// The part of the cap that metrics may have: one in so many.
+const METRICS_SHARE: u64 = 4;
 
 /// Looks after the state after requests, at most once a minute.
 pub(super) async fn run(server: Arc<Server>, cap_bytes: u64) {
@@ -39,10 +41,13 @@ pub(super) fn limit_own_log(state_dir: &Path) {
     }
 }
 
-/// Trims the logs when the whole state uses more than its cap.
+/// Trims the logs, and the metrics above their share, when the whole state uses more than its cap.
 async fn keep_below_cap(server: &Server, cap_bytes: u64) {
     let state_dir = server.services.core.state_dir.clone();
-    let logs = &server.services.logs;
+    let (logs, metrics) = (&server.services.logs, &server.services.metrics);
+    if let Err(error) = metrics.trim_to(cap_bytes / METRICS_SHARE).await {
+        tracing::warn!("the metrics could not be trimmed: {error}");
+    }
     let Ok(used) = tokio::task::spawn_blocking(move || directory_bytes(&state_dir)).await else {
         return;
     };

@@ -286,6 +286,7 @@ impl Desk {
             )?;
             for (timestamp, message) in &lines {
                 statement.execute(params![group.id, stream, timestamp, ingestion, message])?;
+                self.core.recorder.log_event(message);
                 bytes += message.len() as i64 + EVENT_OVERHEAD;
                 first = first.min(*timestamp);
                 last = last.max(*timestamp);

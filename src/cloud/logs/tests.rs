@@ -422,6 +422,8 @@ async fn a_flood_is_sampled_and_a_session_ends_with_its_exception() {
     assert_eq!((events[0].timestamp, subscription.take().0.len()), (1000, 0));
     let short = Duration::from_millis(5);
     let mut body = super::live_tail::body(Bytes::new(), subscription, short, Duration::ZERO);
+    // The initial response and the start of the session.
+    assert!(body.frame().await.is_some());
     assert!(body.frame().await.is_some());
     let (kind, _) = next_frame(&mut body).await.unwrap();
     assert!(kind.contains("SessionTimeoutException"));

@@ -1,9 +1,11 @@
 //! How answers and errors are written in the protocols of the AWS services.
 
 mod query;
+mod rpc;
 mod xml;
 
 pub use query::{Form, query_answer};
+pub use rpc::CBOR;
 pub use xml::Xml;
 
 use http::{HeaderValue, Response, StatusCode, header};
@@ -33,6 +35,10 @@ pub enum Protocol {
     Sqs,
     /// awsQuery: XML.
     Query,
+    /// awsJson1.0 of a service that spoke awsQuery before: `x-amzn-query-error` has its old code.
+    Json10,
+    /// Smithy RPC v2 CBOR, as `CloudWatch` speaks it with newer SDKs.
+    Cbor,
 }
 
 impl Protocol {
@@ -54,6 +60,8 @@ impl Protocol {
             Self::Logs => aws_json_error(error, "application/x-amz-json-1.1", ""),
             Self::Sqs => sqs_error(error),
             Self::Query => query::query_error(error, fault_query(error.status), request_id),
+            Self::Json10 => rpc::json_error(error),
+            Self::Cbor => rpc::cbor_error(error),
         };
         set_request_id(&mut answer, request_id);
         answer

@@ -126,13 +126,16 @@ pub fn same(left: &str, right: &str) -> bool {
 
 fn status(protocol: Protocol) -> u16 {
     match protocol {
-        Protocol::Lambda | Protocol::ApiGateway | Protocol::Query | Protocol::Sqs => 403,
         Protocol::DynamoDb | Protocol::Logs => 400,
+        _ => 403,
     }
 }
 
 fn error(protocol: Protocol, json: &str, query: &str, message: String) -> AwsError {
-    let code = if protocol == Protocol::Query { query } else { json };
+    let code = match protocol {
+        Protocol::Query | Protocol::Json10 | Protocol::Cbor => query,
+        _ => json,
+    };
     AwsError::new(status(protocol), code, message)
 }
 

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 
 use crate::error::AwsError;
+use crate::metrics::RequestRecord;
 
 /// A function call on behalf of a request.
 #[derive(Debug)]
@@ -41,4 +42,7 @@ pub(in super::super) trait Backends: Send + Sync {
         stream: &'a str,
         lines: Vec<(i64, String)>,
     ) -> Later<'a, ()>;
+
+    /// Notes a request that was answered, for the gateway's metrics.
+    fn measured(&self, _: RequestRecord) {}
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::HeaderValue;
@@ -13,6 +13,7 @@ use super::cache::Caches;
 use super::failure::Failure;
 use super::live::{Live, LiveApi, LiveStage, Serving};
 use super::log::ExecutionLog;
+use super::notes::Notes;
 use super::request::{Context, ExecuteRequest};
 use super::tree::{Backend, Matched};
 use super::{cache, check, event, mock, proxy};
@@ -36,7 +37,12 @@ pub(in super::super) async fn execute(
     let api: Option<Arc<LiveApi>> = live.get(&request.api_id);
     let stage = api.as_ref().and_then(|api| api.named(context.stage));
     let mut answer = match stage {
-        Some(stage) => serve(stage, &live.caches, plans, backends, &mut context).await,
+        Some(stage) => {
+            let answer = serve(stage, &live.caches, plans, backends, &mut context).await;
+            let name = api.as_ref().map_or("", |api| api.name.as_str());
+            backends.measured(context.notes.record(&context, name, &answer));
+            answer
+        }
         None => Failure::forbidden().answer(&context, None, &BTreeMap::new(), &BTreeMap::new()),
     };
     let headers = answer.headers_mut();
@@ -65,6 +71,7 @@ async fn serve(
     };
     let verb = context.request.method.as_str();
     let rules = stage.rules(&matched.route.path, &matched.method.verb);
+    context.notes.matched(&matched, rules.map(|rules| &rules.setting));
     let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
     log.info(context, || format!("Starting execution for request: {}", context.request_id));
     log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
@@ -76,7 +83,7 @@ async fn serve(
         Ok(()) => match cache::used_by(context, &matched, stage, canary, rules) {
             Ok(using) => {
                 let answer = integrate(backends, serving, context, &matched, &mut log);
-                cached(caches, using, answer).await
+                cached(caches, using, &context.notes, answer).await
             }
             Err(failure) => Err(failure),
         },
@@ -100,12 +107,21 @@ async fn serve(
 async fn cached(
     caches: &Caches,
     using: Option<cache::Use>,
+    notes: &Notes,
     answer: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Answer, Failure> {
-    let Some(using) = using else { return answer.await };
-    match caches.find(&using) {
+    let integrated = async {
+        let asked = Instant::now();
+        let answer = answer.await;
+        notes.integrated(asked.elapsed());
+        answer
+    };
+    let Some(using) = using else { return integrated.await };
+    let found = caches.find(&using);
+    notes.looked_up(found.is_some());
+    match found {
         Some(found) => Ok(found),
-        None => Ok(caches.keep(&using, answer.await?).await),
+        None => Ok(caches.keep(&using, integrated.await?).await),
     }
 }
 

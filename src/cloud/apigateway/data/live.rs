@@ -20,6 +20,8 @@ pub(in super::super) struct Live {
 #[derive(Debug)]
 pub(in super::super) struct LiveApi {
     id: String,
+    /// The API's name, by which its metrics are known.
+    pub(super) name: String,
     stages: HashMap<String, LiveStage>,
     /// Compiled deployments by id, as far as a stage uses them.
     trees: HashMap<String, Arc<Tree>>,
@@ -89,8 +91,12 @@ impl Live {
 impl LiveApi {
     /// Compiles the stages of `api`; `old` has deployments that are compiled already.
     pub fn compile(api: &Api, old: Option<&LiveApi>) -> Self {
-        let mut live =
-            Self { id: api.id().to_owned(), stages: HashMap::new(), trees: HashMap::new() };
+        let mut live = Self {
+            id: api.id().to_owned(),
+            name: api.definition.api.name.clone(),
+            stages: HashMap::new(),
+            trees: HashMap::new(),
+        };
         for stage in api.stages.values() {
             if let Some(serving) = live.stage(api, stage, old) {
                 live.stages.insert(stage.stage_name.clone(), serving);

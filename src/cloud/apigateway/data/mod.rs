@@ -10,6 +10,7 @@ mod lambda;
 pub(super) mod live;
 mod log;
 mod mock;
+mod notes;
 mod proxy;
 mod request;
 mod schema;

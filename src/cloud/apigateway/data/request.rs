@@ -10,6 +10,7 @@ use http::{HeaderMap, Method};
 
 use super::super::ids;
 use super::super::plans::model::ApiKey;
+use super::notes::Notes;
 use crate::error::AwsError;
 
 /// A request to an API, as the listener received it.
@@ -52,6 +53,8 @@ pub(super) struct Context<'a> {
     pub query: Multi<'a>,
     /// The API key that let the request in, where its method demands one.
     pub api_key: Option<Arc<ApiKey>>,
+    /// What is learnt on the way.
+    pub notes: Notes,
 }
 
 impl<'a> Context<'a> {
@@ -71,6 +74,7 @@ impl<'a> Context<'a> {
             path: format!("/{}", decode(below)),
             query: query(&request.query),
             api_key: None,
+            notes: Notes::default(),
         })
     }
 

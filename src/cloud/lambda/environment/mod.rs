@@ -83,6 +83,8 @@ pub struct Completion {
     pub payload: Bytes,
     /// Whether the function failed.
     pub failed: bool,
+    /// How long the function ran, as its report says.
+    pub duration: Duration,
     /// The last lines of its log in base64, where asked for.
     pub tail: Option<String>,
 }
@@ -294,7 +296,7 @@ impl Environment {
                 true,
             ),
         };
-        let mut completion = Completion { payload, failed, tail: None };
+        let mut completion = Completion { payload, failed, duration, tail: None };
         if busy.tail {
             let mut output = self.output.lock().await;
             self.close_log(&mut output, request_id, duration, None);
@@ -329,6 +331,7 @@ impl Environment {
         Some(Completion {
             payload: report::failure_payload(request_id, &message, "Sandbox.Timedout"),
             failed: true,
+            duration,
             tail,
         })
     }
@@ -349,6 +352,7 @@ impl Environment {
                 let completion = Completion {
                     payload: report::failure_payload(&busy.request_id, &message, kind),
                     failed: true,
+                    duration,
                     tail: output.take_tail(),
                 };
                 output.flush().await;

@@ -140,6 +140,11 @@ impl Pool {
         Ok(Slot { pool: Arc::clone(self), function: function.to_owned() })
     }
 
+    /// How many invocations of a function are being worked on.
+    pub fn running(&self, function: &str) -> u32 {
+        self.state().in_flight.get(function).copied().unwrap_or(0)
+    }
+
     /// An environment of `instance`, or room to start one.
     pub async fn acquire(self: &Arc<Self>, instance: &str) -> Result<Acquired, AwsError> {
         let give_up = Instant::now() + CAPACITY_PATIENCE;

@@ -197,7 +197,7 @@ impl Attempt<'_> {
         );
         let tail = output.take_tail();
         output.flush().await;
-        Completion { payload, failed: true, tail }
+        Completion { payload, failed: true, duration: took, tail }
     }
 }
 
@@ -268,6 +268,7 @@ fn lost(request_id: &str) -> Completion {
     Completion {
         payload: report::failure_payload(request_id, &message, "Runtime.ExitError"),
         failed: true,
+        duration: Duration::ZERO,
         tail: None,
     }
 }

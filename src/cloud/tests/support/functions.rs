@@ -1,0 +1,143 @@
+//! Functions and APIs in a cloud that takes any credentials.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::Cloud;
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+const ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+/// The functions and APIs of a cloud.
+pub struct Functions<'a>(pub &'a Cloud);
+
+impl Functions<'_> {
+    pub async fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let host = self.0.endpoint.trim_start_matches("http://");
+        let (status, body) =
+            self.0.raw(&format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n"), body).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// A function of the test program, with a role that may do everything.
+    pub async fn create(&self, name: &str, variables: &Value) {
+        let client = aws_sdk_iam::Client::new(&self.0.config());
+        let role = client.create_role().role_name(name).assume_role_policy_document(TRUST);
+        let role = role.send().await.unwrap();
+        let policy = client.put_role_policy().role_name(name).policy_name("all");
+        policy.policy_document(ALL).send().await.unwrap();
+        let body = json!({
+            "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap",
+            "Role": role.role().unwrap().arn(), "Code": {"ZipFile": zipped()},
+            "Environment": {"Variables": variables},
+        });
+        let (status, answer) = self.send("POST", "/2015-03-31/functions", &body.to_string()).await;
+        assert_eq!(status, 201, "{answer}");
+        let path = format!("/2015-03-31/functions/{name}/configuration");
+        while self.send("GET", &path, "").await.1["State"] != "Active" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Gives the function's role one permission instead of all.
+    pub async fn allow_only(&self, name: &str, action: &str) {
+        let client = aws_sdk_iam::Client::new(&self.0.config());
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": action, "Resource": "*"}]});
+        let policy = client.put_role_policy().role_name(name).policy_name("all");
+        policy.policy_document(document.to_string()).send().await.unwrap();
+    }
+
+    /// The credentials of an execution environment of the function.
+    pub async fn credentials(&self, name: &str) -> (String, String, String) {
+        let path = format!("/2015-03-31/functions/{name}/invocations");
+        let (status, answer) = self.send("POST", &path, r#""credentials""#).await;
+        assert_eq!(status, 200, "{answer}");
+        let text = |member: &str| answer[member].as_str().unwrap().to_owned();
+        (text("key"), text("secret"), text("token"))
+    }
+
+    pub async fn invoke(&self, name: &str, event: &str) -> u16 {
+        self.send("POST", &format!("/2015-03-31/functions/{name}/invocations"), event).await.0
+    }
+
+    /// An API with `GET /greet` in front of a function, deployed as `dev`; its id.
+    pub async fn api(&self, name: &str, function: &str) -> String {
+        let uri = format!(
+            "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/\
+             arn:aws:lambda:us-east-1:000000000000:function:{function}/invocations"
+        );
+        let document = json!({
+            "openapi": "3.0.1", "info": {"title": name, "version": "1"},
+            "paths": {"/greet": {"get": {"responses": {}, "x-amazon-apigateway-integration":
+                {"type": "aws_proxy", "httpMethod": "POST", "uri": uri}}}},
+        });
+        let (status, api) = self.send("POST", "/restapis?mode=import", &document.to_string()).await;
+        assert_eq!(status, 201, "{api}");
+        let id = api["id"].as_str().unwrap().to_owned();
+        let deployment = json!({"stageName": "dev"}).to_string();
+        let deployed = self.send("POST", &format!("/restapis/{id}/deployments"), &deployment).await;
+        assert_eq!(deployed.0, 201, "{}", deployed.1);
+        let permission = json!({
+            "StatementId": "api", "Action": "lambda:InvokeFunction",
+            "Principal": "apigateway.amazonaws.com",
+        });
+        let path = format!("/2015-03-31/functions/{function}/policy");
+        let allowed = self.send("POST", &path, &permission.to_string()).await;
+        assert_eq!(allowed.0, 201, "{}", allowed.1);
+        id
+    }
+
+    /// The status of `GET` of a path with its stage.
+    pub async fn get(&self, api: &str, path: &str) -> u16 {
+        let (stage, below) = path.trim_start_matches('/').split_once('/').unwrap();
+        let path = format!("/restapis/{api}/{stage}/_user_request_/{below}");
+        self.send("GET", &path, "").await.0
+    }
+
+    /// Changes the stage `dev`.
+    pub async fn patch(&self, api: &str, operations: Value) {
+        let body = json!({ "patchOperations": operations }).to_string();
+        let patched = self.send("PATCH", &format!("/restapis/{api}/stages/dev"), &body).await;
+        assert_eq!(patched.0, 200, "{}", patched.1);
+    }
+
+    /// Switches on metrics by method.
+    pub async fn detail(&self, api: &str) {
+        let on = json!([{"op": "replace", "path": "/*/*/metrics/enabled", "value": "true"}]);
+        self.patch(api, on).await;
+    }
+}
+
+/// The test program, packed.
+fn zipped() -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lambda_bootstrap/program.rs");
+    let hash = hex::encode(Sha256::digest(std::fs::read(&source).unwrap()));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bootstrap-{hash}"));
+    if !program.exists() {
+        let staging = program.with_extension(format!("{}-m", std::process::id()));
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let status = std::process::Command::new(rustc)
+            .args(["--edition", "2024", "-O", "-C", "strip=symbols", "-o"])
+            .arg(&staging)
+            .arg(&source)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        std::fs::rename(&staging, &program).unwrap();
+    }
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    writer.start_file("bootstrap", options).unwrap();
+    writer.write_all(&std::fs::read(program).unwrap()).unwrap();
+    STANDARD.encode(writer.finish().unwrap().into_inner())
+}
