@@ -72,6 +72,9 @@ fn cloud(global: &Global, args: &CloudArgs) -> ExitCode {
     options.background = args.background;
     options.async_retry_delay =
         args.async_retry_delay.map(|seconds| std::time::Duration::from_secs(seconds.into()));
+    options.rtt = std::time::Duration::from_millis(args.rtt);
+    options.aws_limits = args.aws_limits;
+    options.operator_policy.clone_from(&args.operator_policy);
     match labdeck_cloud::lifecycle::run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -184,6 +184,16 @@ pub struct CloudArgs {
     /// many; without it one minute and two, as on AWS
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=21_600))]
     pub async_retry_delay: Option<u32>,
+    /// Add this many milliseconds of round trip to every call.
+    #[arg(long, value_name = "MS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub rtt: u64,
+    /// Hold AWS's rates, and let new roles and functions take their seconds, as on AWS.
+    #[arg(long)]
+    pub aws_limits: bool,
+    /// Allow the operator what this IAM policy document allows, and nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub operator_policy: Option<PathBuf>,
     /// Detached, for others; ends by itself when idle.
     #[arg(long, hide = true)]
     pub background: bool,

@@ -38,6 +38,8 @@ pub struct Admin {
     pub started_ms: i64,
     /// Bytes that the state may use.
     pub state_cap_bytes: u64,
+    /// The file of the policy that holds for the operator, when one does.
+    pub operator_policy: Option<PathBuf>,
     /// What was found at the start that its owner should know of.
     pub notices: Vec<String>,
 }
@@ -62,6 +64,7 @@ impl Admin {
             (&Method::GET, ["status"]) => self.status(server).await,
             (&Method::GET, ["attach"]) => attach(server),
             (&Method::POST, ["stop"]) => stop(server, &body).await,
+            (method, ["faults"]) => faults(server, method, &body),
             (method, ["tables", table, "latency"]) => latency(server, method, table, &body),
             _ => message(404, &format!("The admin API has no {} /_labdeck/{path}.", head.method)),
         }
@@ -94,6 +97,10 @@ impl Admin {
                 "state_bytes": state_bytes,
                 "state_cap_bytes": self.state_cap_bytes,
                 "any_credentials": server.gate.any_credentials,
+                "aws_limits": server.obstacles.has_limits(),
+                "rtt_ms": u64::try_from(server.obstacles.rtt.as_millis()).unwrap_or(u64::MAX),
+                "operator_policy": self.operator_policy,
+                "faults": server.obstacles.faults.len(),
                 "notices": self.notices,
             }),
         )
@@ -183,6 +190,23 @@ fn latency(server: &Server, method: &Method, table: &str, body: &Bytes) -> Answe
         }
         Method::DELETE => {
             tables.set_latency(table, None);
+            empty(204)
+        }
+        _ => message(405, "Use GET, PUT or DELETE."),
+    }
+}
+
+/// Sets, tells and clears the faults.
+fn faults(server: &Server, method: &Method, body: &Bytes) -> Answer {
+    let faults = &server.obstacles.faults;
+    match *method {
+        Method::GET => json_answer(200, &faults.told()),
+        Method::PUT => match faults.replace(body) {
+            Ok(()) => json_answer(200, &faults.told()),
+            Err(error) => message(400, &error.to_string()),
+        },
+        Method::DELETE => {
+            faults.clear();
             empty(204)
         }
         _ => message(405, "Use GET, PUT or DELETE."),

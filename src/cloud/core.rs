@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::metrics::Recorder;
+use crate::obstacles::Timing;
 use crate::store::Store;
 
 /// The account id of the local cloud.
@@ -32,17 +33,26 @@ pub struct Core {
     pub async_retry_delay: OnceLock<Duration>,
     /// Where services note what they measure; `metrics` collects it.
     pub recorder: Recorder,
+    /// How long what happens in the background takes.
+    pub timing: Timing,
 }
 
 impl Core {
     /// Shares `store` among the services of the cloud at `state_dir`.
     pub fn new(state_dir: &Path, store: Store) -> Arc<Self> {
+        Self::with_timing(state_dir, store, Timing::LOCAL)
+    }
+
+    /// As [`Core::new`], with other times for what happens in the background.
+    pub fn with_timing(state_dir: &Path, store: Store, timing: Timing) -> Arc<Self> {
+        let state_dir = state_dir.to_owned();
         Arc::new(Self {
-            state_dir: state_dir.to_owned(),
+            state_dir,
             store,
             endpoint: OnceLock::new(),
             async_retry_delay: OnceLock::new(),
             recorder: Recorder::default(),
+            timing,
         })
     }
 

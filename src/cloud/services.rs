@@ -84,6 +84,21 @@ impl Service {
         }
     }
 
+    /// The name by which its requests are signed.
+    pub fn signing_name(&self) -> &str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::ApiGateway => "apigateway",
+            Self::Logs => "logs",
+            Self::DynamoDb => "dynamodb",
+            Self::Sns => "sns",
+            Self::Sqs => "sqs",
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+            Self::Other(name, _) => name,
+        }
+    }
+
     /// The service that an unsigned request seems to be for: by target header, form or path.
     pub fn of_request(request: &ApiRequest) -> Option<Self> {
         if let Some(target) = request.header("x-amz-target") {

@@ -12,8 +12,21 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Version of the layout below, kept in SQLite's `user_version`.
-const LAYOUT: i64 = 1;
+use crate::layout::{LayoutError, Migration, migrate};
+
+/// What the file has been through; see `layout`. How to add one: `docs/architecture.md`.
+const MIGRATIONS: &[Migration] = &[|transaction| {
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS documents (
+             collection TEXT NOT NULL,
+             key TEXT NOT NULL,
+             value TEXT NOT NULL,
+             PRIMARY KEY (collection, key)
+         ) WITHOUT ROWID;",
+    )
+}];
+/// The newest layout that is known here.
+pub const LAYOUT: u32 = MIGRATIONS.len() as u32;
 
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -93,25 +106,15 @@ impl Store {
     /// Opens or creates the store at `path` and brings an older layout up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let wrap = |source| StoreError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open(path).map_err(wrap)?;
+        let mut connection = Connection::open(path).map_err(wrap)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(wrap)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(wrap)?;
-        let found: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrap)?;
-        if found > LAYOUT {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: LAYOUT });
-        }
-        connection
-            .execute_batch(
-                "CREATE TABLE IF NOT EXISTS documents (
-                     collection TEXT NOT NULL,
-                     key TEXT NOT NULL,
-                     value TEXT NOT NULL,
-                     PRIMARY KEY (collection, key)
-                 ) WITHOUT ROWID;",
-            )
-            .map_err(wrap)?;
-        connection.pragma_update(None, "user_version", LAYOUT).map_err(wrap)?;
+        migrate(&mut connection, MIGRATIONS).map_err(|error| match error {
+            LayoutError::Sqlite(source) => wrap(source),
+            LayoutError::Newer(found) => {
+                StoreError::Newer { path: path.to_owned(), found, known: i64::from(LAYOUT) }
+            }
+        })?;
         Ok(Self { path: Arc::new(path.to_owned()), connection: Arc::new(Mutex::new(connection)) })
     }
 

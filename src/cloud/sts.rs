@@ -2,9 +2,9 @@
 
 use crate::core::ACCOUNT_ID;
 use crate::error::AwsError;
-use crate::iam::{Iam, caller_arn};
+use crate::iam::Iam;
 use crate::protocol::{Form, Protocol, query_answer};
-use crate::wire::{Answer, ApiRequest, Caller};
+use crate::wire::{Answer, ApiRequest};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
@@ -23,16 +23,9 @@ pub fn call(iam: &Iam, request: &ApiRequest) -> Answer {
 
 /// Needs no permission, as on AWS.
 fn caller_identity(iam: &Iam, request: &ApiRequest) -> Answer {
-    let user_id = match &request.caller {
-        Caller::Operator => ACCOUNT_ID.to_owned(),
-        Caller::Session { role_arn, session_name } => {
-            let role_id = iam.role_id(role_arn).unwrap_or_else(|| "AROADELETED".to_owned());
-            format!("{role_id}:{session_name}")
-        }
-    };
     query_answer("GetCallerIdentity", NAMESPACE, &request.request_id, |xml| {
-        xml.text("Arn", &caller_arn(&request.caller))
-            .text("UserId", &user_id)
+        xml.text("Arn", &iam.caller_arn(&request.caller))
+            .text("UserId", &iam.caller_id(&request.caller))
             .text("Account", ACCOUNT_ID);
     })
 }

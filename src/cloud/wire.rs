@@ -19,8 +19,11 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 /// Who makes a call, as told by the credentials that signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// The owner of the local cloud's own credentials: may do everything.
+    /// The owner of the local cloud's own credentials: may do everything, unless a policy was given
+    /// at the start.
     Operator,
+    /// The cloud itself, for somebody who was checked before.
+    Cloud,
     /// A function's execution environment, with its role's temporary credentials.
     Session {
         /// ARN of the role that was assumed.

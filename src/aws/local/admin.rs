@@ -50,6 +50,18 @@ pub struct CloudStatus {
     /// Whether it takes requests whoever signed them.
     #[serde(default)]
     pub any_credentials: bool,
+    /// Whether it holds AWS's rates and delays.
+    #[serde(default)]
+    pub aws_limits: bool,
+    /// Milliseconds of round trip that it adds to every call.
+    #[serde(default)]
+    pub rtt_ms: u64,
+    /// The file of the policy that holds for the operator, when one does.
+    #[serde(default)]
+    pub operator_policy: Option<String>,
+    /// Faults that are set.
+    #[serde(default)]
+    pub faults: u64,
     /// What had to be changed at its start: a damaged file moved aside, another port.
     #[serde(default)]
     pub notices: Vec<String>,

@@ -56,6 +56,21 @@ async fn status(context: &Context<'_>) -> Result<u8> {
             let text = "any: every request is taken, whoever signed it (--any-credentials)";
             rows.push(row("signatures", text.to_owned()));
         }
+        if live.aws_limits {
+            let text = "AWS's rates hold; new roles and functions take seconds (--aws-limits)";
+            rows.push(row("limits", text.to_owned()));
+        }
+        if live.rtt_ms > 0 {
+            let text = format!("{} ms more for every call (--rtt)", live.rtt_ms);
+            rows.push(row("round trip", text));
+        }
+        if let Some(file) = &live.operator_policy {
+            let text = format!("may do what {file} allows (--operator-policy)");
+            rows.push(row("operator", text));
+        }
+        if live.faults > 0 {
+            rows.push(row("faults", format!("{} are set", live.faults)));
+        }
         rows.extend(live.notices.iter().map(|notice| row("note", notice.clone())));
         columns(&rows)
     });

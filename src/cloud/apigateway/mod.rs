@@ -21,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 pub use data::ExecuteRequest;
 
@@ -36,6 +37,9 @@ use behind::Behind;
 use data::backend::Backends;
 use reply::Outcome;
 use state::Apis;
+
+/// What stands unencoded in a segment of a resource's name.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The API Gateway service.
 pub struct ApiGateway {
@@ -115,7 +119,15 @@ impl ApiGateway {
     /// API Gateway's actions are the HTTP methods, its resources the paths.
     fn authorize(&self, request: &ApiRequest) -> Result<(), AwsError> {
         let action = format!("apigateway:{}", request.method);
-        let resource = format!("arn:aws:apigateway:{REGION}::{}", request.path);
+        // As it is understood, however it was written: `/rest%61pis` is no way around a policy.
+        let mut path = String::with_capacity(request.path.len());
+        let segments = request.segments();
+        let shown = segments.len() - usize::from(segments.last().is_some_and(String::is_empty));
+        for segment in segments.iter().take(shown) {
+            path.push('/');
+            path.extend(percent_encoding::utf8_percent_encode(segment, UNRESERVED));
+        }
+        let resource = format!("arn:aws:apigateway:{REGION}::{path}");
         self.iam
             .authorize(&request.caller, &action, &resource)
             .map_err(|denial| denial.into_error(403))

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use crate::core::Core;
 use crate::error::AwsError;
 use crate::iam::Iam;
+use crate::layout;
 use crate::protocol::{Protocol, bytes_answer, set_header};
 use crate::wire::{Answer, ApiRequest};
 use engine::{Engine, Reply};
@@ -53,9 +54,12 @@ impl DynamoDb {
     /// Opens or creates the tables of `core`'s state directory.
     pub fn open(core: &Arc<Core>, iam: Arc<Iam>) -> Result<Arc<Self>, OpenError> {
         let path = core.state_dir.join("dynamodb.db");
+        let engine = Arc::new(Engine::open(path.clone())?);
+        layout::mark(&path, layout::DYNAMODB)
+            .map_err(|error| OpenError { path, reason: error.to_string() })?;
         Ok(Arc::new(Self {
             iam,
-            engine: Arc::new(Engine::open(path)?),
+            engine,
             running: Arc::new(tokio::sync::Semaphore::new(RUNNING)),
             latencies: RwLock::default(),
             watched: RwLock::default(),

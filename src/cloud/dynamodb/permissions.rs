@@ -16,10 +16,13 @@ pub(super) fn check(
     operation: &str,
     targets: &Targets,
 ) -> Result<(), AwsError> {
-    if *caller == Caller::Operator {
-        return Ok(());
+    let mut needed = needed(operation, targets);
+    // Tags given at the making need the permission to tag as well.
+    if operation == "CreateTable" && targets.tags.is_some() {
+        let table = targets.table_name.as_deref().map_or_else(any_table, table_arn);
+        needed.push(("dynamodb:TagResource".to_owned(), table));
     }
-    for (action, resource) in needed(operation, targets) {
+    for (action, resource) in needed {
         iam.authorize(caller, &action, &resource).map_err(|denial| denial.into_error(400))?;
     }
     Ok(())

@@ -23,6 +23,7 @@ pub(super) struct Targets {
     pub(super) transact_items: Option<Vec<BTreeMap<String, TransactItem>>>,
     pub(super) stream_arn: Option<String>,
     pub(super) resource_arn: Option<String>,
+    pub(super) tags: Option<IgnoredAny>,
     shard_iterator: Option<String>,
     statement: Option<String>,
     statements: Option<Vec<Statement>>,

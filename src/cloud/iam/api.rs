@@ -5,10 +5,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::Iam;
 use super::policy::{Kind, Policy};
 use super::role::RoleDocument;
 use super::session::random_id;
-use super::{Iam, caller_arn};
 use crate::core::ACCOUNT_ID;
 use crate::error::AwsError;
 use crate::protocol::{Form, Protocol, Xml, query_answer};
@@ -58,14 +58,36 @@ impl Iam {
         request: &ApiRequest,
         action: &str,
     ) -> Result<(), AwsError> {
-        let resource = form.get("RoleName").and_then(|name| self.role(name)).map_or_else(
-            || format!("arn:aws:iam::{ACCOUNT_ID}:role/{}", form.get("RoleName").unwrap_or("")),
-            |role| role.document.arn.clone(),
-        );
-        self.authorize(&request.caller, &format!("iam:{action}"), &resource).map_err(|denial| {
-            tracing::debug!(caller = caller_arn(&request.caller), action, "refused by its role");
-            AwsError::new(403, "AccessDenied", denial.message)
-        })
+        let path = form.get("Path").unwrap_or("/");
+        let resource = match (form.get("RoleName"), form.get("PolicyArn"), form.get("PolicyName")) {
+            (Some(name), ..) => self.role(name).map_or_else(
+                || format!("arn:aws:iam::{ACCOUNT_ID}:role{path}{name}"),
+                |role| role.document.arn.clone(),
+            ),
+            (None, Some(arn), _) => arn.to_owned(),
+            (None, None, Some(name)) => format!("arn:aws:iam::{ACCOUNT_ID}:policy{path}{name}"),
+            (None, None, None) if action == "ListPolicies" => {
+                format!("arn:aws:iam::{ACCOUNT_ID}:policy/")
+            }
+            (None, None, None) => format!("arn:aws:iam::{ACCOUNT_ID}:role/"),
+        };
+        let may = |action: &str| {
+            let keys: Vec<_> =
+                form.get("PolicyArn").map(|arn| ("iam:PolicyARN", arn)).into_iter().collect();
+            self.authorize_with(&request.caller, &format!("iam:{action}"), &resource, &keys)
+                .map_err(|denial| {
+                    let caller = self.caller_arn(&request.caller);
+                    tracing::debug!(caller, action, "refused by a policy");
+                    AwsError::new(403, "AccessDenied", denial.message)
+                })
+        };
+        may(action)?;
+        // Tags given at the making need the permission to tag as well.
+        match action {
+            "CreateRole" if !form.pairs("Tags").is_empty() => may("TagRole"),
+            "CreatePolicy" if !form.pairs("Tags").is_empty() => may("TagPolicy"),
+            _ => Ok(()),
+        }
     }
 
     async fn create_role(&self, form: &Form) -> Result<Xml, AwsError> {
@@ -99,7 +121,9 @@ impl Iam {
         }
         let mut xml = Xml::default();
         xml.element("Role", |xml| role_fields(xml, &document, true));
+        let name = document.name.clone();
         self.save(document).await?;
+        self.spread(&name);
         Ok(xml)
     }
 

@@ -3,18 +3,21 @@
 //! Semantics follow the IAM User Guide, "IAM JSON policy elements: Condition operators". What can't
 //! be decided (an operator or a key that is not known here) is told apart from what is not met.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::context::{Context, Found};
 use super::policy::strings;
 use super::wildcard::matches;
-use crate::core::{ACCOUNT_ID, REGION};
 
 /// One operator on one key.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     operator: Operator,
+    /// Met as well when the key is absent: `…IfExists`, `ForAllValues:…`.
     if_exists: bool,
     key: String,
     values: Vec<String>,
@@ -28,20 +31,13 @@ pub(super) enum Verdict {
     Undecidable,
 }
 
-/// What the keys stand for in one call.
-#[derive(Debug, Clone)]
-pub struct Context {
-    now: OffsetDateTime,
-    principal_arn: String,
-    /// On whose behalf a service acts; none for identities.
-    source_arn: Option<String>,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operator {
     Text { ignore_case: bool, wildcards: bool, negated: bool },
     Bool,
     Date { order: Order },
+    Number { order: Order },
+    Address { negated: bool },
     Null,
     Unknown,
 }
@@ -56,73 +52,23 @@ enum Order {
     GreaterOrEqual,
 }
 
-enum Found {
-    Value(String),
-    Absent,
-    UnknownKey,
-}
-
-impl Context {
-    /// The context of a call now by the principal.
-    pub fn now(principal_arn: &str) -> Self {
-        Self {
-            now: OffsetDateTime::now_utc(),
-            principal_arn: principal_arn.to_owned(),
-            source_arn: None,
-        }
-    }
-
-    /// The context of a call now by a service, on behalf of the resource `source_arn`.
-    pub fn of_service(source_arn: &str) -> Self {
-        Self { source_arn: Some(source_arn.to_owned()), ..Self::now("") }
-    }
-
-    #[cfg(test)]
-    pub fn at(seconds: i64, principal_arn: &str) -> Self {
-        let now =
-            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        Self { now, principal_arn: principal_arn.to_owned(), source_arn: None }
-    }
-
-    fn value(&self, key: &str) -> Found {
-        Found::Value(match key.to_ascii_lowercase().as_str() {
-            "aws:currenttime" => match self.now.format(&Rfc3339) {
-                Ok(text) => text,
-                Err(_) => return Found::Absent,
-            },
-            "aws:epochtime" => self.now.unix_timestamp().to_string(),
-            "aws:principalarn" => self.principal_arn.clone(),
-            "aws:principalaccount" | "aws:resourceaccount" => ACCOUNT_ID.to_owned(),
-            "aws:principaltype" => "AssumedRole".to_owned(),
-            "aws:requestedregion" => REGION.to_owned(),
-            "aws:securetransport" => "false".to_owned(),
-            "aws:sourcearn" => match &self.source_arn {
-                Some(arn) => arn.clone(),
-                None => return Found::Absent,
-            },
-            "aws:sourceaccount" | "aws:sourceowner" => match &self.source_arn {
-                Some(arn) => arn.split(':').nth(4).unwrap_or("").to_owned(),
-                None => return Found::Absent,
-            },
-            // A function's credentials never carry these.
-            "aws:username"
-            | "aws:multifactorauthpresent"
-            | "aws:multifactorauthage"
-            | "aws:sourcevpc"
-            | "aws:sourcevpce" => return Found::Absent,
-            _ => return Found::UnknownKey,
-        })
-    }
-}
-
 impl Condition {
     /// Reads a `Condition` element; `None` when its shape is wrong.
     pub(super) fn parse(value: &Value) -> Option<Vec<Self>> {
         let mut conditions = Vec::new();
         for (name, keys) in value.as_object()? {
-            let (name, if_exists) = match name.strip_suffix("IfExists") {
+            let (name, mut if_exists) = match name.strip_suffix("IfExists") {
                 Some(name) => (name, true),
                 None => (name.as_str(), false),
+            };
+            // Every key known here has one value, so that all of its values are any of them.
+            let name = match name.split_once(':') {
+                Some(("ForAllValues", name)) => {
+                    if_exists = true;
+                    name
+                }
+                Some(("ForAnyValue", name)) => name,
+                _ => name,
             };
             for (key, value) in keys.as_object()? {
                 let values = strings(value).or_else(|| match value {
@@ -134,6 +80,13 @@ impl Condition {
             }
         }
         Some(conditions)
+    }
+
+    /// Its operator and key, when it can never be decided here.
+    pub(super) fn undecidable(&self) -> Option<String> {
+        let known = self.operator != Operator::Unknown
+            && Context::now("").value(&self.key) != Found::UnknownKey;
+        (!known).then(|| self.key.clone())
     }
 
     /// Whether all conditions are met; one that is not met settles it.
@@ -164,10 +117,17 @@ impl Condition {
                 wants_absent == found.is_none()
             }
             (_, None) if self.if_exists => true,
-            (Operator::Text { negated, .. }, None) => negated,
-            (Operator::Date { order }, None) => order == Order::NotEqual,
+            (Operator::Text { negated, .. } | Operator::Address { negated }, None) => negated,
+            (Operator::Date { order } | Operator::Number { order }, None) => {
+                order == Order::NotEqual
+            }
             (_, None) => false,
-            (operator, Some(found)) => operator.holds(&found, &self.values),
+            (operator, Some(found)) => {
+                // A variable without a value equals nothing.
+                let values: Vec<String> =
+                    self.values.iter().filter_map(|value| context.substitute(value)).collect();
+                operator.holds(&found, &values)
+            }
         };
         if met { Verdict::Met } else { Verdict::NotMet }
     }
@@ -177,6 +137,7 @@ impl Operator {
     fn named(name: &str) -> Self {
         let text = |ignore_case, wildcards, negated| Self::Text { ignore_case, wildcards, negated };
         let date = |order| Self::Date { order };
+        let number = |order| Self::Number { order };
         match name {
             "StringEquals" => text(false, false, false),
             "StringNotEquals" => text(false, false, true),
@@ -192,6 +153,14 @@ impl Operator {
             "DateLessThanEquals" => date(Order::LessOrEqual),
             "DateGreaterThan" => date(Order::Greater),
             "DateGreaterThanEquals" => date(Order::GreaterOrEqual),
+            "NumericEquals" => number(Order::Equal),
+            "NumericNotEquals" => number(Order::NotEqual),
+            "NumericLessThan" => number(Order::Less),
+            "NumericLessThanEquals" => number(Order::LessOrEqual),
+            "NumericGreaterThan" => number(Order::Greater),
+            "NumericGreaterThanEquals" => number(Order::GreaterOrEqual),
+            "IpAddress" => Self::Address { negated: false },
+            "NotIpAddress" => Self::Address { negated: true },
             "Null" => Self::Null,
             _ => Self::Unknown,
         }
@@ -210,14 +179,15 @@ impl Operator {
             Self::Bool => values.iter().any(|value| value.eq_ignore_ascii_case(found)),
             Self::Date { order } => {
                 let Some(found) = instant(found) else { return false };
-                let compare = |value: &String| {
-                    instant(value).is_some_and(|value| order.holds(found.cmp(&value)))
-                };
-                if order == Order::NotEqual {
-                    values.iter().all(compare)
-                } else {
-                    values.iter().any(compare)
-                }
+                order.holds_for(values, |value| instant(value).map(|value| found.cmp(&value)))
+            }
+            Self::Number { order } => {
+                let Ok(found) = found.parse::<f64>() else { return false };
+                order.holds_for(values, |value| found.partial_cmp(&value.parse::<f64>().ok()?))
+            }
+            Self::Address { negated } => {
+                let Ok(found) = found.parse::<IpAddr>() else { return false };
+                values.iter().any(|range| is_within(found, range)) != negated
             }
             Self::Null | Self::Unknown => false,
         }
@@ -225,6 +195,16 @@ impl Operator {
 }
 
 impl Order {
+    /// Whether the order holds for any value; `NotEqual` must hold for all.
+    fn holds_for(
+        self,
+        values: &[String],
+        compare: impl Fn(&str) -> Option<std::cmp::Ordering>,
+    ) -> bool {
+        let holds = |value: &String| compare(value).is_some_and(|ordering| self.holds(ordering));
+        if self == Self::NotEqual { values.iter().all(holds) } else { values.iter().any(holds) }
+    }
+
     fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Self::Equal => ordering.is_eq(),
@@ -234,6 +214,26 @@ impl Order {
             Self::Greater => ordering.is_gt(),
             Self::GreaterOrEqual => ordering.is_ge(),
         }
+    }
+}
+
+/// Whether an address is in a range such as `10.0.0.0/8` or `2001:db8::/32`, or is the one named.
+fn is_within(address: IpAddr, range: &str) -> bool {
+    let (base, bits) = match range.split_once('/') {
+        Some((base, bits)) => (base, bits.parse::<u32>().ok()),
+        None => (range, Some(128)),
+    };
+    let (Ok(base), Some(bits)) = (base.parse::<IpAddr>(), bits) else { return false };
+    match (address, base) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            let free = 32_u32.saturating_sub(bits);
+            (u64::from(a.to_bits()) >> free) == (u64::from(b.to_bits()) >> free)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let free = 128_u32.saturating_sub(bits);
+            free >= 128 || (a.to_bits() >> free) == (b.to_bits() >> free)
+        }
+        _ => false,
     }
 }
 
@@ -276,12 +276,24 @@ mod tests {
         met(json!({"DateGreaterThan": {"aws:CurrentTime": "2023-11-14"}}));
         not(json!({"DateGreaterThan": {"aws:CurrentTime": "not a date"}}));
         met(json!({"DateLessThan": {"aws:EpochTime": "1700000001"}}));
+        met(json!({"NumericLessThanEquals": {"aws:EpochTime": 1_700_000_000}}));
+        not(json!({"NumericGreaterThan": {"aws:EpochTime": ["1700000000", "no number"]}}));
+        not(json!({"NumericLessThan": {"aws:MultiFactorAuthAge": "3600"}}));
+        met(json!({"NumericLessThanIfExists": {"aws:MultiFactorAuthAge": "3600"}}));
+        met(json!({"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "127.0.0.0/8"]}}));
+        not(json!({"NotIpAddress": {"aws:SourceIp": "127.0.0.1"}}));
+        not(json!({"IpAddress": {"aws:SourceIp": ["::/0", "127.0.0.1/x"]}}));
+        met(json!({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}));
+        met(json!({"ForAllValues:StringEquals": {"aws:username": "nobody"}}));
+        not(json!({"ForAnyValue:StringEquals": {"aws:username": "nobody"}}));
+        met(json!({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}));
+        not(json!({"StringLike": {"aws:PrincipalArn": "*${aws:username}"}}));
     }
 
     #[test]
     fn unknown_operators_and_keys_are_undecidable() {
         for condition in [
-            json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}),
+            json!({"BinaryEquals": {"aws:SourceIp": "10.0.0.0/8"}}),
             json!({"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["a"]}}),
             json!({"StringEquals": {"dynamodb:Select": "COUNT"}}),
         ] {

@@ -3,25 +3,29 @@
 mod api;
 mod api_policies;
 mod condition;
+mod context;
 mod managed;
+mod operator;
 mod policy;
 mod resource;
 mod role;
 mod session;
 pub(crate) mod wildcard;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 pub use resource::{Requester, ResourcePolicy};
+pub use operator::{OperatorPolicy, PolicyFileError};
 pub use session::{Credential, SessionCredentials, random_id, random_text};
 
 use crate::core::{ACCOUNT_ID, Core};
 use crate::error::AwsError;
 use crate::store::{Change, StoreError};
 use crate::wire::Caller;
-use condition::Context;
-use policy::Decision;
+use context::{Context, OPERATOR};
+use policy::{Decision, Policy};
 use role::{Role, RoleDocument};
 use session::Sessions;
 
@@ -34,6 +38,10 @@ pub struct Iam {
     core: Arc<Core>,
     roles: RwLock<BTreeMap<String, Arc<Role>>>,
     sessions: Sessions,
+    /// What the operator may do; everything, unless a policy was given.
+    operator: OnceLock<Policy>,
+    /// When roles were made that services can't assume yet.
+    fresh: Mutex<HashMap<String, Instant>>,
     /// Held across a change, so that two changes of one role can't overwrite each other.
     writing: tokio::sync::Mutex<()>,
 }
@@ -65,15 +73,35 @@ impl Iam {
             core,
             roles: RwLock::new(roles),
             sessions: Sessions::default(),
+            operator: OnceLock::new(),
+            fresh: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }))
     }
 
-    /// Whether the role exists and its trust policy lets `service` (such as
-    /// `lambda.amazonaws.com`) assume it.
+    /// Whether the role exists, has become known everywhere, and its trust policy lets `service`
+    /// (such as `lambda.amazonaws.com`) assume it.
     pub fn assumable_by(&self, role_arn: &str, service: &str) -> bool {
-        self.role_of_arn(role_arn)
-            .is_some_and(|role| role.trust.trusts_service(service, &Context::now(role_arn)))
+        self.role_of_arn(role_arn).is_some_and(|role| {
+            self.is_known_everywhere(&role.document.name)
+                && role.trust.trusts_service(service, &Context::now(role_arn))
+        })
+    }
+
+    /// From now on a role that was just made takes its time to be known everywhere.
+    fn spread(&self, role: &str) {
+        let time = self.core.timing.role_propagation;
+        if time.is_zero() {
+            return;
+        }
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.retain(|_, made| made.elapsed() < time);
+        fresh.insert(role.to_owned(), Instant::now());
+    }
+
+    fn is_known_everywhere(&self, role: &str) -> bool {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.get(role).is_none_or(|made| made.elapsed() >= self.core.timing.role_propagation)
     }
 
     /// Temporary credentials of a role. They live in memory and end with the cloud.
@@ -91,6 +119,11 @@ impl Iam {
         self.sessions.find(access_key_id)
     }
 
+    /// From now on the operator is a user who may do what this policy allows.
+    pub fn restrict_operator(&self, policy: OperatorPolicy) {
+        let _ = self.operator.set(policy.into_policy());
+    }
+
     /// Whether `caller` may do `action` (such as `dynamodb:GetItem`) on a resource.
     pub fn authorize(
         &self,
@@ -98,10 +131,19 @@ impl Iam {
         action: &str,
         resource_arn: &str,
     ) -> Result<(), Denial> {
-        let Caller::Session { role_arn, .. } = caller else { return Ok(()) };
-        let decision = self.role_of_arn(role_arn).map_or(Decision::ImplicitDeny, |role| {
-            role.decide(action, resource_arn, &Context::now(role_arn))
-        });
+        self.authorize_with(caller, action, resource_arn, &[])
+    }
+
+    /// As [`Iam::authorize`], with condition keys that only this call has.
+    pub fn authorize_with(
+        &self,
+        caller: &Caller,
+        action: &str,
+        resource_arn: &str,
+        keys: &[(&'static str, &str)],
+    ) -> Result<(), Denial> {
+        let decision =
+            self.decide(caller, action, resource_arn, &self.context_of(caller).with(keys));
         let reason = match decision {
             Decision::Allow => return Ok(()),
             Decision::ExplicitDeny => {
@@ -115,9 +157,80 @@ impl Iam {
             message: format!(
                 "User: {} is not authorized to perform: {action} on resource: {resource_arn} \
                  {reason}",
-                caller_arn(caller)
+                self.caller_arn(caller)
             ),
         })
+    }
+
+    /// What the policies of a caller itself say.
+    fn decide(
+        &self,
+        caller: &Caller,
+        action: &str,
+        resource_arn: &str,
+        context: &Context,
+    ) -> Decision {
+        match caller {
+            Caller::Cloud => Decision::Allow,
+            Caller::Operator => self.operator.get().map_or(Decision::Allow, |policy| {
+                policy.decide(action, resource_arn, context)
+            }),
+            Caller::Session { role_arn, .. } => self
+                .role_of_arn(role_arn)
+                .map_or(Decision::ImplicitDeny, |role| role.decide(action, resource_arn, context)),
+        }
+    }
+
+    fn context_of(&self, caller: &Caller) -> Context {
+        match caller {
+            Caller::Session { role_arn, .. } => Context::now(role_arn),
+            Caller::Operator | Caller::Cloud => Context::operator(),
+        }
+    }
+
+    /// Whether no policy holds for a caller.
+    fn is_unrestricted(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Cloud => true,
+            Caller::Operator => self.operator.get().is_none(),
+            Caller::Session { .. } => false,
+        }
+    }
+
+    /// Whether `caller` may give a role to a service (`iam:PassRole`).
+    pub fn authorize_pass(
+        &self,
+        caller: &Caller,
+        role_arn: &str,
+        service: &str,
+    ) -> Result<(), Denial> {
+        self.authorize_with(caller, "iam:PassRole", role_arn, &[("iam:PassedToService", service)])
+    }
+
+    /// The ARN by which AWS names a caller in messages and in `GetCallerIdentity`.
+    pub fn caller_arn(&self, caller: &Caller) -> String {
+        match caller {
+            Caller::Operator if self.operator.get().is_some() => {
+                format!("arn:aws:iam::{ACCOUNT_ID}:user/{OPERATOR}")
+            }
+            Caller::Operator | Caller::Cloud => format!("arn:aws:iam::{ACCOUNT_ID}:root"),
+            Caller::Session { role_arn, session_name } => {
+                let role = role_arn.rsplit_once('/').map_or(role_arn.as_str(), |(_, name)| name);
+                format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/{session_name}")
+            }
+        }
+    }
+
+    /// The id of a caller, as `GetCallerIdentity` tells it.
+    pub fn caller_id(&self, caller: &Caller) -> String {
+        match caller {
+            Caller::Operator if self.operator.get().is_some() => context::OPERATOR_ID.to_owned(),
+            Caller::Operator | Caller::Cloud => ACCOUNT_ID.to_owned(),
+            Caller::Session { role_arn, session_name } => {
+                let role_id = self.role_id(role_arn).unwrap_or_else(|| "AROADELETED".to_owned());
+                format!("{role_id}:{session_name}")
+            }
+        }
     }
 
     /// The id of a role (`AROA…`), when it exists.
@@ -147,16 +260,5 @@ impl Iam {
         self.core.store.commit(vec![Change::delete(ROLES, name)]).await?;
         self.roles.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())
-    }
-}
-
-/// The ARN by which AWS names a caller in messages and in `GetCallerIdentity`.
-pub fn caller_arn(caller: &Caller) -> String {
-    match caller {
-        Caller::Operator => format!("arn:aws:iam::{ACCOUNT_ID}:root"),
-        Caller::Session { role_arn, session_name } => {
-            let role = role_arn.rsplit_once('/').map_or(role_arn.as_str(), |(_, name)| name);
-            format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/{session_name}")
-        }
     }
 }

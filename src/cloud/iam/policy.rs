@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::condition::{Condition, Context, Verdict};
+use super::condition::{Condition, Verdict};
+use super::context::Context;
 use super::wildcard::matches;
 use crate::error::AwsError;
 
@@ -61,35 +62,49 @@ enum Principals {
 impl Policy {
     /// Reads a document, or says why IAM would not take it.
     pub fn parse(document: &str, kind: Kind) -> Result<Self, AwsError> {
+        Self::parse_at(document, kind).map_err(|malformed| malformed.error)
+    }
+
+    /// As [`Policy::parse`], saying where it is wrong as well.
+    pub(super) fn parse_at(document: &str, kind: Kind) -> Result<Self, Malformed> {
         let value: Value = serde_json::from_str(document)
             .map_err(|_| malformed("This policy contains invalid Json"))?;
         let Value::Object(fields) = value else {
-            return Err(malformed("Syntax errors in policy."));
+            return Err(malformed("Syntax errors in policy.").into());
         };
         for (name, value) in &fields {
+            let wrong = |message| Malformed::at(name, malformed(message));
             match (name.as_str(), value) {
                 ("Version", Value::String(version))
                     if version == "2012-10-17" || version == "2008-10-17" => {}
                 ("Version", _) => {
-                    return Err(malformed(
-                        "Policy document must be version 2012-10-17 or greater.",
-                    ));
+                    return Err(wrong("Policy document must be version 2012-10-17 or greater."));
                 }
                 ("Id", Value::String(_)) | ("Statement", _) => {}
-                _ => return Err(malformed("Syntax errors in policy.")),
+                _ => return Err(wrong("Syntax errors in policy.")),
             }
         }
-        let statements = match fields.get("Statement") {
-            Some(Value::Array(list)) => list.iter().collect(),
+        let wrong = || Malformed::at("Statement", malformed("Syntax errors in policy."));
+        let list = match fields.get("Statement") {
+            Some(Value::Array(list)) if !list.is_empty() => list.iter().collect(),
             Some(statement @ Value::Object(_)) => vec![statement],
-            _ => return Err(malformed("Syntax errors in policy.")),
+            _ => return Err(wrong()),
         };
-        if statements.is_empty() {
-            return Err(malformed("Syntax errors in policy."));
+        let mut statements = Vec::with_capacity(list.len());
+        for (index, value) in list.into_iter().enumerate() {
+            let read = statement(value, kind);
+            statements.push(read.map_err(|wrong| Malformed { statement: Some(index), ..wrong })?);
         }
-        let statements: Vec<Statement> =
-            statements.into_iter().map(|value| statement(value, kind)).collect::<Result<_, _>>()?;
         Ok(Self { statements })
+    }
+
+    /// The condition keys of the policy that can't be decided here.
+    pub(super) fn undecidable(&self) -> Vec<String> {
+        let conditions = self.statements.iter().flat_map(|statement| &statement.conditions);
+        let mut keys: Vec<String> = conditions.filter_map(Condition::undecidable).collect();
+        keys.sort();
+        keys.dedup();
+        keys
     }
 
     /// What this policy says about a principal whose policy it is.
@@ -152,8 +167,8 @@ impl Policy {
     ) -> Decision {
         let mut decision = Decision::ImplicitDeny;
         for statement in &self.statements {
-            let named = statement.actions.cover(&action.to_ascii_lowercase())
-                && resource.is_none_or(|resource| statement.resources.cover(resource))
+            let named = statement.actions.cover(&action.to_ascii_lowercase(), context)
+                && resource.is_none_or(|resource| statement.resources.cover(resource, context))
                 && covers(statement.principals.as_ref());
             if !named {
                 continue;
@@ -173,11 +188,41 @@ impl Policy {
 }
 
 impl Patterns {
-    fn cover(&self, text: &str) -> bool {
+    fn cover(&self, text: &str, context: &Context) -> bool {
+        let covers = |pattern: &String| {
+            if pattern.contains("${") {
+                context.substitute(pattern).is_some_and(|pattern| matches(&pattern, text))
+            } else {
+                matches(pattern, text)
+            }
+        };
         match self {
-            Self::Any(list) => list.iter().any(|pattern| matches(pattern, text)),
-            Self::NoneOf(list) => !list.iter().any(|pattern| matches(pattern, text)),
+            Self::Any(list) => list.iter().any(covers),
+            Self::NoneOf(list) => !list.iter().any(covers),
         }
+    }
+}
+
+/// Why a document is no policy, and where.
+#[derive(Debug)]
+pub(super) struct Malformed {
+    /// The statement's place, from 0.
+    pub statement: Option<usize>,
+    /// The element of the statement, or of the document.
+    pub element: Option<String>,
+    /// AWS's error.
+    pub error: AwsError,
+}
+
+impl Malformed {
+    fn at(element: &str, error: AwsError) -> Self {
+        Self { statement: None, element: Some(element.to_owned()), error }
+    }
+}
+
+impl From<AwsError> for Malformed {
+    fn from(error: AwsError) -> Self {
+        Self { statement: None, element: None, error }
     }
 }
 
@@ -185,53 +230,77 @@ fn malformed(message: impl Into<String>) -> AwsError {
     AwsError::new(400, "MalformedPolicyDocument", message)
 }
 
-fn statement(value: &Value, kind: Kind) -> Result<Statement, AwsError> {
+fn statement(value: &Value, kind: Kind) -> Result<Statement, Malformed> {
     let Value::Object(fields) = value else {
-        return Err(malformed("Syntax errors in policy."));
+        return Err(malformed("Syntax errors in policy.").into());
     };
     for (name, value) in fields {
+        let wrong = |message: String| Malformed::at(name, malformed(message));
         match name.as_str() {
             "Sid" if value.is_string() => {}
             "Effect" | "Action" | "NotAction" | "Condition" => {}
             "Resource" | "NotResource" if kind != Kind::Trust => {}
             "Principal" | "NotPrincipal" if kind != Kind::Identity => {}
             "Resource" | "NotResource" | "Principal" | "NotPrincipal" => {
-                return Err(malformed(format!("Has prohibited field {name}")));
+                return Err(wrong(format!("Has prohibited field {name}")));
             }
-            _ => return Err(malformed("Syntax errors in policy.")),
+            _ => return Err(wrong("Syntax errors in policy.".to_owned())),
         }
     }
+    let at = |name: &'static str| {
+        let name = if fields.contains_key(name) { name } else { negated(name) };
+        let place = fields.contains_key(name).then(|| name.to_owned());
+        move |error| Malformed { statement: None, element: place, error }
+    };
     let allow = match fields.get("Effect").and_then(Value::as_str) {
         Some("Allow") => true,
         Some("Deny") => false,
-        _ => return Err(malformed("Syntax errors in policy.")),
+        _ => return Err(at("Effect")(malformed("Syntax errors in policy."))),
     };
-    let actions = patterns(fields, "Action", "NotAction")?
-        .ok_or_else(|| malformed("Policy statement must contain actions."))?
+    let actions = patterns(fields, "Action", "NotAction")
+        .map_err(at("Action"))?
+        .ok_or_else(|| malformed("Policy statement must contain actions."))
+        .map_err(at("Action"))?
         .lower_case();
-    check_actions(&actions)?;
+    check_actions(&actions).map_err(at("Action"))?;
     let (resources, principals) = match kind {
         Kind::Identity => {
-            let resources = patterns(fields, "Resource", "NotResource")?
-                .ok_or_else(|| malformed("Policy statement must contain resources."))?;
-            check_resources(&resources)?;
+            let resources = patterns(fields, "Resource", "NotResource")
+                .map_err(at("Resource"))?
+                .ok_or_else(|| malformed("Policy statement must contain resources."))
+                .map_err(at("Resource"))?;
+            check_resources(&resources).map_err(at("Resource"))?;
             (resources, None)
         }
-        Kind::Trust => (Patterns::NoneOf(Vec::new()), Some(principals(fields)?)),
+        Kind::Trust => {
+            let principals = principals(fields).map_err(at("Principal"))?;
+            (Patterns::NoneOf(Vec::new()), Some(principals))
+        }
         Kind::Resource => {
-            let resources = patterns(fields, "Resource", "NotResource")?
-                .ok_or_else(|| malformed("Policy statement must contain resources."))?;
-            check_resources(&resources)?;
-            (resources, Some(principals(fields)?))
+            let resources = patterns(fields, "Resource", "NotResource")
+                .map_err(at("Resource"))?
+                .ok_or_else(|| malformed("Policy statement must contain resources."))
+                .map_err(at("Resource"))?;
+            check_resources(&resources).map_err(at("Resource"))?;
+            (resources, Some(principals(fields).map_err(at("Principal"))?))
         }
     };
     let conditions = match fields.get("Condition") {
         None => Vec::new(),
-        Some(value) => {
-            Condition::parse(value).ok_or_else(|| malformed("Syntax errors in policy."))?
-        }
+        Some(value) => Condition::parse(value)
+            .ok_or_else(|| malformed("Syntax errors in policy."))
+            .map_err(at("Condition"))?,
     };
     Ok(Statement { allow, actions, resources, principals, conditions })
+}
+
+/// The name of an element's complement.
+fn negated(name: &str) -> &'static str {
+    match name {
+        "Action" => "NotAction",
+        "Resource" => "NotResource",
+        _ => "NotPrincipal",
+    }
 }
 
 impl Patterns {
@@ -386,7 +455,7 @@ mod tests {
             format!(
                 r#"{{"Statement":[{{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}},
                     {{"Effect":"{effect}","Action":"*","Resource":"*",
-                      "Condition":{{"IpAddress":{{"aws:SourceIp":"10.0.0.0/8"}}}}}}]}}"#
+                      "Condition":{{"StringEquals":{{"dynamodb:Select":"COUNT"}}}}}}]}}"#
             )
         };
         assert_eq!(decide(&with("Allow"), "sqs:SendMessage", "arn:x"), Decision::ImplicitDeny);

@@ -1,8 +1,8 @@
 //! Policies of resources (queues, topics), and decisions that take them into account.
 
-use super::condition::Context;
+use super::context::Context;
 use super::policy::{Decision, Kind, Policy};
-use super::{Denial, Iam, caller_arn};
+use super::{Denial, Iam};
 use crate::error::AwsError;
 use crate::wire::Caller;
 
@@ -65,32 +65,32 @@ impl Iam {
                 };
             }
         };
-        let Caller::Session { role_arn, .. } = caller else { return Ok(()) };
-        let session_arn = caller_arn(caller);
-        let names = [role_arn.as_str(), session_arn.as_str()];
+        let user = self.caller_arn(caller);
+        let role = match caller {
+            Caller::Session { role_arn, .. } => role_arn.as_str(),
+            Caller::Operator | Caller::Cloud => user.as_str(),
+        };
         let decision = policy.map_or(Decision::ImplicitDeny, |policy| {
-            let context = Context::now(role_arn);
+            let names = [role, user.as_str()];
+            let context = self.context_of(caller);
             policy.policy.decide_for_identity(&names, action, resource_arn, &context)
         });
         match decision {
+            // Who runs the cloud without a policy may do everything.
+            _ if self.is_unrestricted(caller) => Ok(()),
             Decision::ImplicitDeny => self.authorize(caller, action, resource_arn),
             Decision::ExplicitDeny => Err(Denial {
                 message: format!(
-                    "User: {session_arn} is not authorized to perform: {action} on resource: \
+                    "User: {user} is not authorized to perform: {action} on resource: \
                      {resource_arn} with an explicit deny in a resource-based policy"
                 ),
             }),
-            Decision::Allow if self.denies(role_arn, action, resource_arn) => {
-                self.authorize(caller, action, resource_arn)
+            Decision::Allow => {
+                match self.decide(caller, action, resource_arn, &self.context_of(caller)) {
+                    Decision::ExplicitDeny => self.authorize(caller, action, resource_arn),
+                    Decision::Allow | Decision::ImplicitDeny => Ok(()),
+                }
             }
-            Decision::Allow => Ok(()),
         }
-    }
-
-    /// Whether a policy of the role denies it explicitly.
-    fn denies(&self, role_arn: &str, action: &str, resource_arn: &str) -> bool {
-        self.role_of_arn(role_arn).is_some_and(|role| {
-            role.decide(action, resource_arn, &Context::now(role_arn)) == Decision::ExplicitDeny
-        })
     }
 }

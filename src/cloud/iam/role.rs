@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Context;
+use super::context::Context;
 use super::managed;
 use super::policy::{Decision, Kind, Policy};
 

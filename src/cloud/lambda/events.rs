@@ -359,7 +359,7 @@ impl Lambda {
         let name =
             FunctionName { name: event.function.clone(), qualifier: event.qualifier.clone() };
         // Whether the invoker may was decided when the event was accepted.
-        let admitted = self.admit(name, &Invoker::Caller(Caller::Operator))?;
+        let admitted = self.admit(name, &Invoker::Caller(Caller::Cloud))?;
         let payload = STANDARD
             .decode(&event.payload)
             .map_err(|_| AwsError::new(400, "InvalidRequestContentException", "no base64"))?;

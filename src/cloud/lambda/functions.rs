@@ -18,7 +18,7 @@ use super::errors::{
 };
 use super::input::{Settings, architecture, body, max_items, page, zip_bytes};
 use super::model::{Configuration, Function, Policy, State, new_revision};
-use super::names::{FunctionName, LATEST, Wording, is_version};
+use super::names::{FunctionName, LATEST, Wording, function_arn, is_version};
 use super::render::{self, Detail};
 use super::tags::check_tags;
 use super::updates::publish;
@@ -116,6 +116,10 @@ impl Lambda {
         if self.registry.find(&name).is_some() {
             return Err(already_exists(&name));
         }
+        if !input.tags.is_empty() {
+            self.authorize(request, "TagResource", &function_arn(&name))?;
+        }
+        self.authorize_role(request, &role)?;
         let zip = input.code.as_ref().ok_or_else(|| missing("code"))?.zip()?;
         self.check_role(&role)?;
         self.check_dead_letter(settings.dead_letter(), &role, &name)?;
@@ -169,7 +173,7 @@ impl Lambda {
                 None => Ok((Some(function), ())),
             })
             .await?;
-        self.settle_soon(&name);
+        self.settle_after(self.core.timing.function_creation, &name);
         Ok(json_answer(201, &shown))
     }
 
@@ -276,6 +280,13 @@ impl Lambda {
         }
         self.remove_unused_code();
         Ok(empty(204))
+    }
+
+    /// Whether the caller may give this role to a function.
+    pub(super) fn authorize_role(&self, request: &ApiRequest, role: &str) -> Result<(), AwsError> {
+        self.iam
+            .authorize_pass(&request.caller, role, "lambda.amazonaws.com")
+            .map_err(|denial| denial.into_error(403))
     }
 
     /// Whether Lambda may run functions with this role.

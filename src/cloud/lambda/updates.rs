@@ -17,10 +17,6 @@ use super::model::{Configuration, Function, State, UpdateStatus, new_revision};
 use super::names::{FunctionName, function_arn};
 use super::render::{self, Detail};
 
-/// How long a new function stays pending, and an update in progress: nothing has to be waited for
-/// here, but clients must wait as they must on AWS.
-const TAKES_EFFECT_AFTER: Duration = Duration::from_millis(5);
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct CodeUpdate {
@@ -95,7 +91,7 @@ impl Lambda {
                 Ok(render::configuration(&name.name, Some(&version), published, Detail::Full))
             })
             .await?;
-        self.settle_soon(&name.name);
+        self.settle_after(self.core.timing.function_update, &name.name);
         Ok(json_answer(200, &shown))
     }
 
@@ -109,6 +105,7 @@ impl Lambda {
         let function = self.updatable(name)?;
         let role = input.settings.role.as_ref().unwrap_or(&function.latest.role);
         if input.settings.role.is_some() {
+            self.authorize_role(request, role)?;
             self.check_role(role)?;
         }
         self.check_dead_letter(input.settings.dead_letter(), role, &name.name)?;
@@ -121,7 +118,7 @@ impl Lambda {
                 Ok(render::configuration(&name.name, None, &function.latest, Detail::Full))
             })
             .await?;
-        self.settle_soon(&name.name);
+        self.settle_after(self.core.timing.function_update, &name.name);
         Ok(json_answer(200, &shown))
     }
 
@@ -136,17 +133,22 @@ impl Lambda {
         self.registry.get(&name.name)
     }
 
-    /// Lets what is pending take effect a moment later, durably and with new revision ids.
-    pub(super) fn settle_soon(self: &Arc<Self>, name: &str) {
+    /// Lets what is pending take effect after `time`, durably and with new revision ids.
+    pub(super) fn settle_after(self: &Arc<Self>, time: Duration, name: &str) {
         let lambda = Arc::clone(self);
         let name = name.to_owned();
+        let pending = self.registry.find(&name).map(|function| function.latest.instance.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(TAKES_EFFECT_AFTER).await;
+            tokio::time::sleep(time).await;
             let settled = lambda
                 .registry
                 .change(&name, |function| {
                     // Deleted meanwhile: nothing is left to take effect.
                     let Some(mut function) = function else { return Ok((None, None)) };
+                    // Made anew meanwhile: it has its own time.
+                    if pending.as_ref() != Some(&function.latest.instance) {
+                        return Ok((Some(function), None));
+                    }
                     let replaced = function.serving.as_ref().map(|c| c.instance.clone());
                     function.settle();
                     Ok((Some(function), replaced))

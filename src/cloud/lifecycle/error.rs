@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::iam::PolicyFileError;
 use crate::store::StoreError;
 
 /// The local cloud could not start. Its text says what to do.
@@ -56,6 +57,9 @@ pub enum StartError {
         /// Which file, and why.
         what: String,
     },
+    /// The operator's policy can't be used.
+    #[error("the operator's policy {0}. Correct the file, or leave --operator-policy out")]
+    OperatorPolicy(#[from] PolicyFileError),
     /// Something of the system failed.
     #[error("{doing} failed: {source}")]
     Io {

@@ -22,6 +22,8 @@ pub use error::StartError;
 
 use crate::admin::Admin;
 use crate::core::Core;
+use crate::iam::OperatorPolicy;
+use crate::obstacles::{Obstacles, Timing};
 use crate::server::{Activity, Gate, Server, serve};
 use crate::services::Services;
 use crate::store::Store;
@@ -34,8 +36,13 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const DEFAULT_SIZE_CAP: u64 = 1024 * 1024 * 1024;
 /// How long a cloud in the background stays without work.
 const IDLE_EXIT: Duration = Duration::from_mins(10);
-/// The SQLite files of a state directory.
-const DATABASES: [&str; 4] = ["cloud.db", "dynamodb.db", "logs.db", "metrics.db"];
+/// The SQLite files of a state directory, each with the newest layout known here.
+const DATABASES: [(&str, u32); 4] = [
+    ("cloud.db", crate::store::LAYOUT),
+    ("dynamodb.db", crate::layout::DYNAMODB),
+    ("logs.db", crate::logs::LAYOUT),
+    ("metrics.db", crate::metrics::LAYOUT),
+];
 /// Threads for what blocks: the store, the tables, files.
 const BLOCKING_THREADS: usize = 32;
 /// How long the end of the execution environments may take.
@@ -58,6 +65,12 @@ pub struct Options {
     pub idle_exit: Duration,
     /// The pause before the first retry of a failed asynchronous invocation. `None`: AWS's minute.
     pub async_retry_delay: Option<Duration>,
+    /// AWS's rates, and its delays of new roles and functions.
+    pub aws_limits: bool,
+    /// The round trip that is added to every call from outside.
+    pub rtt: Duration,
+    /// A policy that holds for the operator's own calls.
+    pub operator_policy: Option<PathBuf>,
 }
 
 impl Options {
@@ -71,6 +84,9 @@ impl Options {
             size_cap_bytes: DEFAULT_SIZE_CAP,
             idle_exit: IDLE_EXIT,
             async_retry_delay: None,
+            aws_limits: false,
+            rtt: Duration::ZERO,
+            operator_policy: None,
         }
     }
 }
@@ -123,7 +139,7 @@ async fn run_until_held(options: Options, stopping: CancellationToken) -> Result
         tracing::warn!("stopping before every execution environment has ended");
     }
     let state_dir = &started.server.services.core.state_dir;
-    for path in DATABASES.map(|name| state_dir.join(name)) {
+    for path in DATABASES.map(|(name, _)| state_dir.join(name)) {
         if let Err(error) = damage::settle(&path) {
             tracing::warn!("{} could not be settled: {error}", path.display());
         }
@@ -141,17 +157,21 @@ struct Started {
 }
 
 async fn start(options: &Options, stopping: CancellationToken) -> Result<Started, StartError> {
+    // Before anything is touched: a broken file refuses the start.
+    let policy = options.operator_policy.as_deref().map(OperatorPolicy::read).transpose()?;
+    refuse_newer(&options.state_dir)?;
     let state_dir = files::make_state_dir(&options.state_dir)?;
     let lock = Lock::take(&state_dir)?;
     let mut notices = Vec::new();
     let (marker, was_clean) = files::RunMarker::set(&state_dir)?;
     let credentials = Credentials::load_or_make(&state_dir, &mut notices)?;
-    for name in DATABASES {
+    for (name, _) in DATABASES {
         damage::set_aside_if_damaged(&state_dir.join(name), !was_clean, &mut notices)?;
     }
     let last = CloudFile::read(&state_dir);
     let listener = bind(options.port, last.map(|file| file.port), &state_dir, &mut notices).await?;
-    let core = Core::new(&state_dir, Store::open(&state_dir.join("cloud.db"))?);
+    let timing = if options.aws_limits { Timing::AWS } else { Timing::LOCAL };
+    let core = Core::with_timing(&state_dir, Store::open(&state_dir.join("cloud.db"))?, timing);
     let address = listener.local_addr().map_err(|source| StartError::Io {
         doing: "reading the port of the listener".to_owned(),
         source,
@@ -162,6 +182,15 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
         let _ = core.async_retry_delay.set(delay);
     }
     let services = Services::open(&core)?;
+    if let Some(policy) = policy {
+        notices.extend(policy.undecidable().iter().map(|key| {
+            format!(
+                "the operator's policy has a condition on {key}, which can't be decided here: an \
+                 Allow with it never allows, a Deny with it always denies"
+            )
+        }));
+        services.iam.restrict_operator(policy);
+    }
     let started_ms = core.now_millis();
     for notice in &notices {
         tracing::warn!("{notice}");
@@ -178,8 +207,10 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
             version: VERSION,
             started_ms,
             state_cap_bytes: options.size_cap_bytes,
+            operator_policy: options.operator_policy.clone(),
             notices,
         },
+        obstacles: Obstacles::new(options.rtt, options.aws_limits),
         activity: Activity::new(),
         stopping,
     });
@@ -192,6 +223,19 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
     }
     .write(&state_dir)?;
     Ok(Started { server, listener, marker, lock })
+}
+
+/// Refuses a state that a newer version wrote, before anything of it is touched.
+fn refuse_newer(state_dir: &Path) -> Result<(), StartError> {
+    for (name, known) in DATABASES {
+        let path = state_dir.join(name);
+        let found = crate::layout::peek(&path)
+            .map_err(|source| StartError::StateDir { dir: state_dir.to_owned(), source })?;
+        if found > known {
+            return Err(StartError::Newer { path, found: found.into(), known: known.into() });
+        }
+    }
+    Ok(())
 }
 
 /// Binds the port asked for, or the last one, or one that fits the state directory, or any.
@@ -236,6 +280,16 @@ fn announce(options: &Options, server: &Server) {
         if options.any_credentials {
             let text = "warning: --any-credentials: every request is taken, whoever signed it";
             lines.push(text.to_owned());
+        }
+        if options.aws_limits {
+            let text = "limits            AWS's rates hold, and roles and functions take seconds";
+            lines.push(text.to_owned());
+        }
+        if !options.rtt.is_zero() {
+            lines.push(format!("round trip        {} ms more", options.rtt.as_millis()));
+        }
+        if let Some(file) = &options.operator_policy {
+            lines.push(format!("operator          may do what {} allows", file.display()));
         }
         lines.extend(server.admin.notices.iter().map(|notice| format!("note: {notice}")));
         lines.push("Ctrl-C stops it; what it holds stays.".to_owned());

@@ -9,9 +9,12 @@ use tokio::sync::Semaphore;
 
 use super::error::{LogsError, store_failed};
 use crate::error::AwsError;
+use crate::layout::{LayoutError, Migration, migrate};
 
-/// Version of the layout below, kept in SQLite's `user_version`.
-const LAYOUT: i64 = 1;
+/// What the file has been through; see `layout`. How to add one: `docs/architecture.md`.
+const MIGRATIONS: &[Migration] = &[|transaction| transaction.execute_batch(SCHEMA)];
+/// The newest layout that is known here.
+pub const LAYOUT: u32 = MIGRATIONS.len() as u32;
 
 /// How many reads run side by side; more wait.
 const READERS: usize = 4;
@@ -62,20 +65,19 @@ pub fn open(path: &Path) -> Result<Connection, LogsError> {
 
 fn open_writable(path: &Path) -> Result<Connection, LogsError> {
     let wrap = |source| LogsError::Sqlite { path: path.to_owned(), source };
-    let connection = Connection::open(path).map_err(wrap)?;
+    let mut connection = Connection::open(path).map_err(wrap)?;
     // Has to come before the first table; an existing file keeps its own mode.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(wrap)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(wrap)?;
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(wrap)?;
     connection.pragma_update(None, "journal_size_limit", 8 << 20).map_err(wrap)?;
     connection.pragma_update(None, "cache_size", -2048).map_err(wrap)?;
-    let found: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrap)?;
-    if found > LAYOUT {
-        return Err(LogsError::Newer { path: path.to_owned(), found, known: LAYOUT });
-    }
-    connection.execute_batch(SCHEMA).map_err(wrap)?;
-    connection.pragma_update(None, "user_version", LAYOUT).map_err(wrap)?;
+    migrate(&mut connection, MIGRATIONS).map_err(|error| match error {
+        LayoutError::Sqlite(source) => wrap(source),
+        LayoutError::Newer(found) => {
+            LogsError::Newer { path: path.to_owned(), found, known: i64::from(LAYOUT) }
+        }
+    })?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -132,6 +132,10 @@ impl Logs {
             ));
         }
         let tags = request.tags.unwrap_or_default();
+        if !tags.is_empty() {
+            // Tags given at the making need the permission to tag as well.
+            self.allow_group(caller, "TagResource", &name)?;
+        }
         check_tags(&tags)?;
         let tags = to_json(&tags)?;
         self.writer.change(0, move |desk| desk.create_group(&name, &tags).map(|_| ())).await

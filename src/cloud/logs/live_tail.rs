@@ -87,6 +87,13 @@ impl Logs {
             groups.push(name.into());
         }
         self.writer.flush().await?;
+        if self.sessions.len() >= self.core.timing.live_tail_sessions {
+            return Err(AwsError::new(
+                400,
+                "LimitExceededException",
+                "You have reached the maximum number of live tail sessions that can run at once.",
+            ));
+        }
         let wanted: Vec<Arc<str>> = groups.clone();
         self.reader
             .run(move |connection| {

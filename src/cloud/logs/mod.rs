@@ -26,6 +26,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use db::LAYOUT;
 pub use error::LogsError;
 
 use crate::core::Core;

@@ -103,6 +103,11 @@ impl Sessions {
         self.count.load(Ordering::Relaxed) > 0
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Hands committed events to the sessions that want them.
     pub fn publish(&self, events: &[TailEvent]) {
         if events.is_empty() {

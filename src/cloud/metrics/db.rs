@@ -9,14 +9,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::layout::{LayoutError, Migration, migrate};
+
 use super::alarms::{Alarm, HistoryItem, HistoryQuery};
 use super::distribution::Distribution;
 use super::error::MetricsError;
 use super::model::{MetricKey, Slot, unit};
 use super::series::{BY_5_MINUTES, BY_MINUTE, BY_SECOND};
 
-/// Version of the layout below, kept in SQLite's `user_version`.
-const LAYOUT: i64 = 1;
+/// What the file has been through; see `layout`. How to add one: `docs/architecture.md`.
+const MIGRATIONS: &[Migration] = &[|transaction| transaction.execute_batch(SCHEMA)];
+/// The newest layout that is known here.
+pub const LAYOUT: u32 = MIGRATIONS.len() as u32;
 /// Seconds that data are kept: the 455 days of AWS.
 const KEPT: i64 = 455 * 86_400;
 /// Seconds that the history of alarms is kept: 30 days, as on AWS; and its rows.
@@ -96,20 +100,19 @@ impl Db {
     /// Opens or makes the store.
     pub(super) fn open(path: &Path) -> Result<Self, MetricsError> {
         let wrap = |source| MetricsError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open(path).map_err(wrap)?;
+        let mut connection = Connection::open(path).map_err(wrap)?;
         // Has to come before the first table; an existing file keeps its own mode.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(wrap)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(wrap)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(wrap)?;
         connection.pragma_update(None, "journal_size_limit", 4 << 20).map_err(wrap)?;
         connection.pragma_update(None, "cache_size", -2048).map_err(wrap)?;
-        let found: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrap)?;
-        if found > LAYOUT {
-            return Err(MetricsError::Newer { path: path.to_owned(), found, known: LAYOUT });
-        }
-        connection.execute_batch(SCHEMA).map_err(wrap)?;
-        connection.pragma_update(None, "user_version", LAYOUT).map_err(wrap)?;
+        migrate(&mut connection, MIGRATIONS).map_err(|error| match error {
+            LayoutError::Sqlite(source) => wrap(source),
+            LayoutError::Newer(found) => {
+                MetricsError::Newer { path: path.to_owned(), found, known: i64::from(LAYOUT) }
+            }
+        })?;
         connection.set_prepared_statement_cache_capacity(32);
         let alarms = load_alarms(&connection).map_err(wrap)?;
         Ok(Self { connection, alarms })

@@ -40,6 +40,7 @@ use db::Db;
 use error::store_failed;
 
 pub use alarms::{AlarmActions, Notification};
+pub use db::LAYOUT;
 pub use emf::count_series;
 pub use error::MetricsError;
 pub use own::{InvocationRecord, InvocationResult, RequestRecord};

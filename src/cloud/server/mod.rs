@@ -8,7 +8,6 @@ mod origin;
 mod route;
 mod sigv4;
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
+use crate::obstacles::{Lost, Obstacles};
 use crate::services::Services;
 
 /// Connections open at once; more wait in the listener's queue.
@@ -44,11 +44,18 @@ pub struct Server {
     pub gate: Gate,
     /// The admin API.
     pub admin: Admin,
+    /// What stands between calls and their services.
+    pub obstacles: Obstacles,
     /// What goes on.
     pub activity: Arc<Activity>,
     /// Cancelled when the cloud stops.
     pub stopping: CancellationToken,
 }
+
+/// An answer is lost on purpose.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is lost on purpose")]
+struct AnswerLost;
 
 /// Serves until the cloud stops; running requests get a moment to end.
 pub async fn serve(listener: TcpListener, server: Arc<Server>) {
@@ -97,7 +104,11 @@ async fn connection(stream: TcpStream, client: IpAddr, server: Arc<Server>) {
     let stopping = server.stopping.clone();
     let service = service_fn(move |request| {
         let server = Arc::clone(&server);
-        async move { Ok::<_, Infallible>(route::answer(server, client, request).await) }
+        async move {
+            let answer = route::answer(server, client, request).await;
+            // An error of the service closes the connection without an answer.
+            if answer.extensions().get::<Lost>().is_some() { Err(AnswerLost) } else { Ok(answer) }
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(256 * 1024);

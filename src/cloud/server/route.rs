@@ -18,6 +18,7 @@ use super::execute;
 use super::origin::{Host, classify, origin_is_local};
 use crate::core::unique_id;
 use crate::error::AwsError;
+use crate::obstacles::{Lost, Passage};
 use crate::protocol::{Protocol, REQUEST_ID, set_request_id, text_answer};
 use crate::services::Service;
 use crate::wire::{Answer, ApiRequest, Caller};
@@ -62,7 +63,14 @@ async fn route(
     }
     if let Some(target) = execute::target(&host, head.uri.path()) {
         let _busy = server.activity.begin();
-        return execute::answer(server, client, target, head, body).await;
+        server.obstacles.travel(&Caller::Operator).await;
+        let passage = server.obstacles.meet_execute(&head.method, &request_id).await;
+        if let Passage::Refused(answer) = passage {
+            return answer;
+        }
+        let answer = execute::answer(server, client, target, head, body).await;
+        server.obstacles.travel(&Caller::Operator).await;
+        return unless_lost(answer, &passage);
     }
     if !origin_is_local(&head.headers) {
         return foreign_origin();
@@ -98,6 +106,8 @@ async fn control_plane(
         request_id,
     };
     let checked = server.gate.check(&server.services.iam, authorization, &request);
+    let caller = checked.as_ref().map_or(Caller::Operator, |(_, caller)| caller.clone());
+    server.obstacles.travel(&caller).await;
     let service = match checked {
         Ok((service, caller)) => {
             request.caller = caller;
@@ -110,8 +120,21 @@ async fn control_plane(
     };
     // What functions do by themselves does not keep the cloud awake.
     let busy = (request.caller == Caller::Operator).then(|| server.activity.begin());
+    let passage = server.obstacles.meet(&service, &request).await;
+    if let Passage::Refused(answer) = passage {
+        return answer;
+    }
     let answer = server.services.call(&service, request).await;
-    with_stream_kept(server, answer, busy)
+    server.obstacles.travel(&caller).await;
+    unless_lost(with_stream_kept(server, answer, busy), &passage)
+}
+
+/// Marks the answer of a call that must lose it.
+fn unless_lost(mut answer: Answer, passage: &Passage) -> Answer {
+    if matches!(passage, Passage::LoseAnswer) {
+        answer.extensions_mut().insert(Lost);
+    }
+    answer
 }
 
 /// Keeps a stream counted as work until it ends, and ends it when the cloud stops.

@@ -436,7 +436,7 @@ impl Work {
             qualifier: self.mapping.qualifier.clone(),
         };
         // Lambda invokes for itself; that the mapping may was decided when it was made.
-        let admitted = self.lambda.admit(name, &Invoker::Caller(Caller::Operator))?;
+        let admitted = self.lambda.admit(name, &Invoker::Caller(Caller::Cloud))?;
         let id = uuid::Uuid::new_v4().to_string();
         self.lambda.run(admitted, event, id, Baggage::default(), false).await
     }
