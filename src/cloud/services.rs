@@ -91,6 +91,7 @@ impl Service {
             Self::ApiGateway => "apigateway",
             Self::Logs => "logs",
             Self::DynamoDb => "dynamodb",
+            Self::Monitoring(_) => "monitoring",
             Self::Sns => "sns",
             Self::Sqs => "sqs",
             Self::Iam => "iam",

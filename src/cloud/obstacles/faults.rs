@@ -176,7 +176,7 @@ impl Fault {
     fn strikes(&self, call: u64) -> bool {
         match (self.nth, self.every) {
             (Some(nth), _) => call == nth,
-            (None, Some(every)) => every > 0 && call % every == 0,
+            (None, Some(every)) => every > 0 && call.is_multiple_of(every),
             (None, None) => false,
         }
     }

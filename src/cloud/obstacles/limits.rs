@@ -189,7 +189,7 @@ impl Limits {
 
 impl Throttled {
     /// The service's own error.
-    pub(super) fn error(self, service: &str) -> AwsError {
+    pub(super) fn error(service: &str) -> AwsError {
         match service {
             "apigateway" => AwsError::new(429, "TooManyRequestsException", "Too Many Requests"),
             "lambda" => AwsError::new(429, "TooManyRequestsException", "Rate exceeded")

@@ -16,7 +16,7 @@ use crate::protocol::set_header;
 use crate::services::Service;
 use crate::wire::{Answer, ApiRequest, Caller};
 use faults::Met;
-use limits::Limits;
+use limits::{Limits, Throttled};
 
 /// The service name by which faults reach requests to deployed APIs; their operation is the method.
 pub const EXECUTE_API: &str = "execute-api";
@@ -122,7 +122,7 @@ impl Obstacles {
             Ok(()) => passage,
             Err(throttled) => {
                 let mut answer =
-                    service.protocol().error(&throttled.error(signing_name), &request.request_id);
+                    service.protocol().error(&Throttled::error(signing_name), &request.request_id);
                 if let Some(seconds) = throttled.retry_after(signing_name) {
                     set_header(&mut answer, "retry-after", &seconds.to_string());
                 }

@@ -81,7 +81,9 @@ pub async fn send(
         body.len()
     );
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        for part in [name, ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
     }
     head.push_str("\r\n");
     exchange(address, head.as_bytes(), body).await
