@@ -1,5 +1,7 @@
 //! The awsQuery protocol: form requests, XML answers.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use crate::error::AwsError;
@@ -7,10 +9,10 @@ use crate::wire::{Answer, ApiRequest};
 
 use super::{Xml, bytes_answer};
 
-/// The parameters of an awsQuery request, in the order sent.
+/// The parameters of an awsQuery request; of those sent twice the first counts.
 #[derive(Debug)]
 pub struct Form {
-    parameters: Vec<(String, String)>,
+    parameters: HashMap<String, String>,
 }
 
 impl Form {
@@ -21,8 +23,13 @@ impl Form {
 
     /// Reads a form body, and a query string behind it.
     pub fn parse(body: &Bytes, query: &[u8]) -> Self {
-        let read = |text| form_urlencoded::parse(text).into_owned();
-        Self { parameters: read(body).chain(read(query)).collect() }
+        let mut parameters = HashMap::new();
+        for text in [body, query] {
+            for (name, value) in form_urlencoded::parse(text) {
+                parameters.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+            }
+        }
+        Self { parameters }
     }
 
     /// Every parameter in the order sent.
@@ -32,7 +39,7 @@ impl Form {
 
     /// The value of a parameter, when it was sent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.parameters.get(name).map(String::as_str)
     }
 
     /// The value of a parameter that must be there.

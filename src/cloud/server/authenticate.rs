@@ -28,6 +28,18 @@ pub fn authorization(headers: &http::HeaderMap) -> Option<Result<Authorization, 
     Some(Authorization::parse(value.to_str().unwrap_or("")))
 }
 
+/// The service in the credential scope of a header that is otherwise no authorization.
+fn named_by(headers: &http::HeaderMap) -> Option<Service> {
+    let value = String::from_utf8_lossy(headers.get(http::header::AUTHORIZATION)?.as_bytes());
+    let (_, credential) = value.split_once("Credential=")?;
+    let scope = credential.split([',', ' ']).next()?.strip_suffix("/aws4_request")?;
+    let (_, name) = scope.rsplit_once('/')?;
+    match Service::of_scope(name, headers) {
+        Service::Other(..) => None,
+        service => Some(service),
+    }
+}
+
 impl Gate {
     /// The service that a request is for and who makes it, or the refusal.
     pub fn check(
@@ -36,7 +48,10 @@ impl Gate {
         authorization: Option<Result<Authorization, Mismatch>>,
         request: &ApiRequest,
     ) -> Result<(Service, Caller), (Protocol, AwsError)> {
-        let guess = || Service::of_request(request).unwrap_or(Service::ApiGateway);
+        let guess = || {
+            let named = named_by(&request.headers).or_else(|| Service::of_request(request));
+            named.unwrap_or(Service::ApiGateway)
+        };
         let authorization = match authorization {
             Some(Ok(authorization)) => authorization,
             // What a subscriber was told, and nothing else, lets them in.

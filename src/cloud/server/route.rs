@@ -86,15 +86,14 @@ async fn control_plane(
     request_id: String,
 ) -> Answer {
     let authorization = authorization(&head.headers);
-    let limit = match &authorization {
-        Some(Ok(authorization)) => {
-            Service::of_scope(&authorization.service, &head.headers).body_limit()
-        }
-        _ => Service::Lambda.body_limit(),
+    let service = match &authorization {
+        Some(Ok(authorization)) => Service::of_scope(&authorization.service, &head.headers),
+        _ => Service::Lambda,
     };
+    let limit = service.body_limit();
     let body = match body::read(body, &head.headers, limit).await {
         Ok(body) => body,
-        Err(error) => return unread(error, limit),
+        Err(error) => return unread(error, service.protocol(), limit),
     };
     let mut request = ApiRequest {
         method: head.method,
@@ -181,7 +180,7 @@ fn foreign_origin() -> Answer {
     )
 }
 
-fn unread(error: BodyError, limit: usize) -> Answer {
+fn unread(error: BodyError, protocol: Protocol, limit: usize) -> Answer {
     let mut answer = match error {
         BodyError::TooLong => {
             let error = AwsError::new(
@@ -189,7 +188,7 @@ fn unread(error: BodyError, limit: usize) -> Answer {
                 "RequestEntityTooLargeException",
                 format!("Request must be smaller than {limit} bytes"),
             );
-            let mut answer = Protocol::Lambda.error(&error, "");
+            let mut answer = protocol.error(&error, "");
             answer.headers_mut().remove(REQUEST_ID);
             answer
         }

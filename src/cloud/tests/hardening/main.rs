@@ -6,6 +6,7 @@
 mod support;
 
 mod client;
+mod malformed;
 mod obstacles;
 mod operator;
 mod states;
