@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Iam;
+use super::api_managed;
 use super::policy::{Kind, Policy};
 use super::role::RoleDocument;
 use super::session::random_id;
@@ -33,7 +34,8 @@ impl Iam {
         let action = form.get("Action").ok_or_else(|| {
             AwsError::new(400, "MissingAction", "The request must contain the parameter Action.")
         })?;
-        if !OPERATIONS.contains(&action) {
+        let is_managed = api_managed::OPERATIONS.contains(&action);
+        if !is_managed && !OPERATIONS.contains(&action) {
             return Err(AwsError::not_implemented("IAM", action));
         }
         self.check_permission(form, request, action)?;
@@ -47,6 +49,7 @@ impl Iam {
             "TagRole" => self.tag_role(form).await?,
             "UntagRole" => self.untag_role(form).await?,
             "ListRoleTags" => self.list_role_tags(form)?,
+            _ if is_managed => self.managed_operation(action, form).await?,
             _ => self.policy_operation(action, form).await?,
         };
         Ok(query_answer(action, NAMESPACE, &request.request_id, |xml| xml.append(&result)))
@@ -402,7 +405,7 @@ pub(super) fn check_name(field: &str, name: &str, longest: usize) -> Result<(), 
     Ok(())
 }
 
-fn check_path(path: &str) -> Result<(), AwsError> {
+pub(super) fn check_path(path: &str) -> Result<(), AwsError> {
     let printable = path.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
     if path.len() <= 512 && printable && path.starts_with('/') && path.ends_with('/') {
         return Ok(());
@@ -426,7 +429,7 @@ fn check_trust_policy(document: &str) -> Result<(), AwsError> {
     Policy::parse(document, Kind::Trust).map(|_| ())
 }
 
-fn description(form: &Form) -> Result<Option<String>, AwsError> {
+pub(super) fn description(form: &Form) -> Result<Option<String>, AwsError> {
     let text = form.get("Description").filter(|text| !text.is_empty());
     if text.is_some_and(|text| text.chars().count() > 1000) {
         return Err(AwsError::new(
@@ -439,7 +442,7 @@ fn description(form: &Form) -> Result<Option<String>, AwsError> {
     Ok(text.map(str::to_owned))
 }
 
-fn read_tags(form: &Form) -> Result<Vec<(String, String)>, AwsError> {
+pub(super) fn read_tags(form: &Form) -> Result<Vec<(String, String)>, AwsError> {
     let pairs = form.pairs("Tags");
     let mut tags: Vec<(String, String)> = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {

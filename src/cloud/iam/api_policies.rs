@@ -88,7 +88,7 @@ impl Iam {
         let arn = form.required("PolicyArn")?;
         let _writing = self.writing.lock().await;
         let mut role = self.required_role(form)?;
-        if managed::document(arn).is_none() {
+        if self.managed_document(arn).is_none() {
             if arn.starts_with("arn:aws:iam::aws:policy/") {
                 // It may well exist on AWS; here nothing is known of what it allows.
                 return Err(AwsError::not_implemented(

@@ -1,6 +1,7 @@
 //! IAM: roles with their policies, the sessions that functions run under, and what they may do.
 
 mod api;
+mod api_managed;
 mod api_policies;
 mod condition;
 mod context;
@@ -25,18 +26,23 @@ use crate::error::AwsError;
 use crate::store::{Change, StoreError};
 use crate::wire::Caller;
 use context::{Context, OPERATOR};
+use managed::PolicyDocument;
 use policy::{Decision, Policy};
 use role::{Role, RoleDocument};
 use session::Sessions;
 
 /// Documents of roles, by role name.
 const ROLES: &str = "iam.roles";
+/// Documents of the account's managed policies, by ARN.
+const POLICIES: &str = "iam.policies";
 
 /// The identity service of the local cloud.
 #[derive(Debug)]
 pub struct Iam {
     core: Arc<Core>,
     roles: RwLock<BTreeMap<String, Arc<Role>>>,
+    /// The account's managed policies, by ARN.
+    managed: RwLock<BTreeMap<String, PolicyDocument>>,
     sessions: Sessions,
     /// What the operator may do; everything, unless a policy was given.
     operator: OnceLock<Policy>,
@@ -65,13 +71,16 @@ impl Denial {
 impl Iam {
     /// Reads the roles from the store.
     pub fn open(core: Arc<Core>) -> Result<Arc<Self>, StoreError> {
+        let managed: BTreeMap<String, PolicyDocument> =
+            core.store.load::<PolicyDocument>(POLICIES)?.into_iter().collect();
         let mut roles = BTreeMap::new();
         for (name, document) in core.store.load::<RoleDocument>(ROLES)? {
-            roles.insert(name, Arc::new(Role::new(document)));
+            roles.insert(name, Arc::new(Role::new(document, &managed)));
         }
         Ok(Arc::new(Self {
             core,
             roles: RwLock::new(roles),
+            managed: RwLock::new(managed),
             sessions: Sessions::default(),
             operator: OnceLock::new(),
             fresh: Mutex::default(),
@@ -251,8 +260,31 @@ impl Iam {
     async fn save(&self, document: RoleDocument) -> Result<(), AwsError> {
         let name = document.name.clone();
         self.core.store.commit(vec![Change::put(ROLES, &name, &document)?]).await?;
-        let role = Arc::new(Role::new(document));
+        let role = {
+            let managed = self.managed.read().unwrap_or_else(PoisonError::into_inner);
+            Arc::new(Role::new(document, &managed))
+        };
         self.roles.write().unwrap_or_else(PoisonError::into_inner).insert(name, role);
+        Ok(())
+    }
+
+    /// Makes a managed policy durable, then valid for every role that it is attached to.
+    async fn save_policy(&self, policy: PolicyDocument) -> Result<(), AwsError> {
+        let arn = policy.arn.clone();
+        self.core.store.commit(vec![Change::put(POLICIES, &arn, &policy)?]).await?;
+        let mut managed = self.managed.write().unwrap_or_else(PoisonError::into_inner);
+        managed.insert(arn.clone(), policy);
+        let mut roles = self.roles.write().unwrap_or_else(PoisonError::into_inner);
+        for role in roles.values_mut().filter(|role| role.document.attached.contains(&arn)) {
+            *role = Arc::new(Role::new(role.document.clone(), &managed));
+        }
+        Ok(())
+    }
+
+    /// Removes a managed policy that is attached to nothing.
+    async fn remove_policy(&self, arn: &str) -> Result<(), AwsError> {
+        self.core.store.commit(vec![Change::delete(POLICIES, arn)]).await?;
+        self.managed.write().unwrap_or_else(PoisonError::into_inner).remove(arn);
         Ok(())
     }
 

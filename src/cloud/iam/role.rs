@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::managed;
+use super::managed::{self, PolicyDocument};
 use super::policy::{Decision, Kind, Policy};
 
 /// A role as it is stored.
@@ -41,9 +41,13 @@ pub(super) struct Role {
 }
 
 impl Role {
-    pub(super) fn new(document: RoleDocument) -> Self {
+    /// Reads the policies of a role; `managed` are the account's own.
+    pub(super) fn new(document: RoleDocument, managed: &BTreeMap<String, PolicyDocument>) -> Self {
         let inline = document.inline.values().map(String::as_str);
-        let attached = document.attached.iter().filter_map(|arn| managed::document(arn));
+        let attached = document.attached.iter().filter_map(|arn| match managed::of_aws(arn) {
+            Some(policy) => Some(policy.document),
+            None => managed.get(arn).map(PolicyDocument::document),
+        });
         let parsed: Vec<_> =
             inline.chain(attached).map(|text| Policy::parse(text, Kind::Identity)).collect();
         let damaged = parsed.iter().any(Result::is_err);

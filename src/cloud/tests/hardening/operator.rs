@@ -150,3 +150,102 @@ async fn a_broken_policy_refuses_the_start_and_touches_nothing() {
         assert!(!state.exists());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managed_policies_are_versioned_and_attached() {
+    let dir = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start_with(options(dir.path())).await;
+    let allow = |action: &str| {
+        json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": action, "Resource": "*"}]})
+        .to_string()
+    };
+    let reads = allow("dynamodb:GetItem");
+    let made =
+        iam(&cloud, "CreatePolicy", &[("PolicyName", "table"), ("PolicyDocument", &reads)]).await;
+    let arn = "arn:aws:iam::000000000000:policy/table";
+    assert!(made.text().contains(&format!("<Arn>{arn}</Arn>")), "{}", made.text());
+    let again =
+        iam(&cloud, "CreatePolicy", &[("PolicyName", "table"), ("PolicyDocument", &reads)]).await;
+    assert_eq!((again.status, again.code().as_str()), (409, "EntityAlreadyExists"));
+    let broken = [("PolicyName", "b"), ("PolicyDocument", "{")];
+    assert_eq!(iam(&cloud, "CreatePolicy", &broken).await.code(), "MalformedPolicyDocument");
+
+    create_role(&cloud).await;
+    let attach = [("RoleName", "tester"), ("PolicyArn", arn)];
+    assert_eq!(iam(&cloud, "AttachRolePolicy", &attach).await.status, 200);
+    let of = [("PolicyArn", arn)];
+    assert_eq!(iam(&cloud, "DeletePolicy", &of).await.code(), "DeleteConflict");
+    let writes = allow("dynamodb:PutItem");
+    let next = [("PolicyArn", arn), ("PolicyDocument", &writes), ("SetAsDefault", "true")];
+    let second = iam(&cloud, "CreatePolicyVersion", &next).await;
+    assert!(second.text().contains("<VersionId>v2</VersionId>"), "{}", second.text());
+    cloud.stop().await;
+
+    let cloud = Cloud::restart_with(options(dir.path())).await;
+    let found = iam(&cloud, "GetPolicyVersion", &[("PolicyArn", arn), ("VersionId", "v2")]).await;
+    assert!(found.text().contains("dynamodb%3APutItem"), "{}", found.text());
+    let entities = iam(&cloud, "ListEntitiesForPolicy", &of).await;
+    assert!(entities.text().contains("<RoleName>tester</RoleName>"), "{}", entities.text());
+    let listed = iam(&cloud, "ListPolicies", &[("Scope", "Local")]).await.text();
+    assert!(listed.contains("<AttachmentCount>1</AttachmentCount>"), "{listed}");
+    let attached = iam(&cloud, "ListPolicies", &[("OnlyAttached", "true")]).await.text();
+    assert!(!attached.contains("AWSLambdaRole"), "{attached}");
+
+    assert_eq!(iam(&cloud, "DetachRolePolicy", &attach).await.status, 200);
+    assert_eq!(iam(&cloud, "DeletePolicy", &of).await.code(), "DeleteConflict");
+    let first = [("PolicyArn", arn), ("VersionId", "v1")];
+    assert_eq!(iam(&cloud, "DeletePolicyVersion", &first).await.status, 200);
+    assert_eq!(iam(&cloud, "DeletePolicy", &of).await.status, 200);
+    let gone = iam(&cloud, "GetPolicy", &of).await;
+    assert_eq!((gone.status, gone.code().as_str()), (404, "NoSuchEntity"));
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_default_version_decides_at_once_for_every_role_that_has_the_policy() {
+    use labdeck_cloud::core::Core;
+    use labdeck_cloud::iam::Iam;
+    use labdeck_cloud::store::Store;
+    use labdeck_cloud::wire::{ApiRequest, Caller};
+
+    let dir = tempfile::tempdir().unwrap();
+    let core = Core::new(dir.path(), Store::open(&dir.path().join("cloud.db")).unwrap());
+    let iam = Iam::open(core).unwrap();
+    let call = async |action: &str, parameters: &[(&str, &str)]| {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("Action", action).append_pair("Version", "2010-05-08");
+        form.extend_pairs(parameters);
+        let request = ApiRequest {
+            method: http::Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: form.finish().into(),
+            caller: Caller::Operator,
+            request_id: String::new(),
+        };
+        assert_eq!(iam.call(request).await.status().as_u16(), 200, "{action}");
+    };
+    let allow = |action: &str| {
+        json!({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}).to_string()
+    };
+    let arn = "arn:aws:iam::000000000000:policy/table";
+    let session = Caller::Session {
+        role_arn: "arn:aws:iam::000000000000:role/tester".to_owned(),
+        session_name: "f".to_owned(),
+    };
+    let may =
+        |action: &str| iam.authorize(&session, action, "arn:aws:dynamodb:x:y:table/t").is_ok();
+    let trust = crate::client::TRUST;
+    call("CreateRole", &[("RoleName", "tester"), ("AssumeRolePolicyDocument", trust)]).await;
+    let (reads, writes) = (allow("dynamodb:GetItem"), allow("dynamodb:PutItem"));
+    call("CreatePolicy", &[("PolicyName", "table"), ("PolicyDocument", &reads)]).await;
+    assert!(!may("dynamodb:GetItem"));
+    call("AttachRolePolicy", &[("RoleName", "tester"), ("PolicyArn", arn)]).await;
+    assert!(may("dynamodb:GetItem") && !may("dynamodb:PutItem"));
+    call("CreatePolicyVersion", &[("PolicyArn", arn), ("PolicyDocument", &writes)]).await;
+    assert!(may("dynamodb:GetItem"));
+    call("SetDefaultPolicyVersion", &[("PolicyArn", arn), ("VersionId", "v2")]).await;
+    assert!(!may("dynamodb:GetItem") && may("dynamodb:PutItem"));
+}
