@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-pub use resource::{Requester, ResourcePolicy};
 pub use operator::{OperatorPolicy, PolicyFileError};
+pub use resource::{Requester, ResourcePolicy};
 pub use session::{Credential, SessionCredentials, random_id, random_text};
 
 use crate::core::{ACCOUNT_ID, Core};
@@ -151,8 +151,7 @@ impl Iam {
         resource_arn: &str,
         keys: &[(&'static str, &str)],
     ) -> Result<(), Denial> {
-        let decision =
-            self.decide(caller, action, resource_arn, &self.context_of(caller).with(keys));
+        let decision = self.decide(caller, action, resource_arn, &context_of(caller).with(keys));
         let reason = match decision {
             Decision::Allow => return Ok(()),
             Decision::ExplicitDeny => {
@@ -181,19 +180,13 @@ impl Iam {
     ) -> Decision {
         match caller {
             Caller::Cloud => Decision::Allow,
-            Caller::Operator => self.operator.get().map_or(Decision::Allow, |policy| {
-                policy.decide(action, resource_arn, context)
-            }),
+            Caller::Operator => self
+                .operator
+                .get()
+                .map_or(Decision::Allow, |policy| policy.decide(action, resource_arn, context)),
             Caller::Session { role_arn, .. } => self
                 .role_of_arn(role_arn)
                 .map_or(Decision::ImplicitDeny, |role| role.decide(action, resource_arn, context)),
-        }
-    }
-
-    fn context_of(&self, caller: &Caller) -> Context {
-        match caller {
-            Caller::Session { role_arn, .. } => Context::now(role_arn),
-            Caller::Operator | Caller::Cloud => Context::operator(),
         }
     }
 
@@ -292,5 +285,13 @@ impl Iam {
         self.core.store.commit(vec![Change::delete(ROLES, name)]).await?;
         self.roles.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         Ok(())
+    }
+}
+
+/// The context of a call by a caller.
+fn context_of(caller: &Caller) -> Context {
+    match caller {
+        Caller::Session { role_arn, .. } => Context::now(role_arn),
+        Caller::Operator | Caller::Cloud => Context::operator(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::policy::{Decision, Kind, Policy};
-use super::{Denial, Iam};
+use super::{Denial, Iam, context_of};
 use crate::error::AwsError;
 use crate::wire::Caller;
 
@@ -72,7 +72,7 @@ impl Iam {
         };
         let decision = policy.map_or(Decision::ImplicitDeny, |policy| {
             let names = [role, user.as_str()];
-            let context = self.context_of(caller);
+            let context = context_of(caller);
             policy.policy.decide_for_identity(&names, action, resource_arn, &context)
         });
         match decision {
@@ -86,7 +86,7 @@ impl Iam {
                 ),
             }),
             Decision::Allow => {
-                match self.decide(caller, action, resource_arn, &self.context_of(caller)) {
+                match self.decide(caller, action, resource_arn, &context_of(caller)) {
                     Decision::ExplicitDeny => self.authorize(caller, action, resource_arn),
                     Decision::Allow | Decision::ImplicitDeny => Ok(()),
                 }

@@ -17,11 +17,10 @@ use super::message::{
 use super::queue::{Kept, Taken};
 use super::settings::queue_arn;
 use super::{BYTES_LIMIT, COUNT_LIMIT, MESSAGES, RECEIVES, Sqs, body, key, name_of_arn};
-use crate::core::ACCOUNT_ID;
 use crate::error::AwsError;
 use crate::iam::Requester;
 use crate::store::Change;
-use crate::wire::{ApiRequest, Caller};
+use crate::wire::ApiRequest;
 
 /// The longest time that a message can be hidden, in seconds.
 const LONGEST_HIDDEN: i64 = 43_200;
@@ -190,11 +189,7 @@ impl Sqs {
     /// `SenderId`: the account for its owner, the role's id and session for a function.
     fn sender_id(&self, sender: Requester<'_>) -> String {
         match sender {
-            Requester::Caller(Caller::Operator) => ACCOUNT_ID.to_owned(),
-            Requester::Caller(Caller::Session { role_arn, session_name }) => {
-                let role = self.iam.role_id(role_arn).unwrap_or_default();
-                format!("{role}:{session_name}")
-            }
+            Requester::Caller(caller) => self.iam.caller_id(caller),
             Requester::Service { principal, .. } => principal.to_owned(),
         }
     }

@@ -16,8 +16,11 @@ use crate::support::Cloud;
 /// A service with the header that chooses it and what its calls look like.
 struct Probe {
     service: &'static str,
-    calls: Vec<(&'static str, String, Vec<(&'static str, String)>)>,
+    calls: Vec<ProbeCall>,
 }
+
+/// Method, path and headers.
+type ProbeCall = (&'static str, String, Vec<(&'static str, String)>);
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
