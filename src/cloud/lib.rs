@@ -25,4 +25,5 @@ pub mod sns;
 pub mod sqs;
 pub mod store;
 pub mod sts;
+pub mod vtl;
 pub mod wire;
