@@ -198,14 +198,14 @@ impl<'t> Interpreter<'t> {
                 break;
             }
             value = match step {
-                Step::Property(name) => self.property(&value, name)?,
+                Step::Property(name) => self.property(&value, name),
                 Step::Method(name, arguments) => {
                     let arguments = self.values(arguments)?;
                     self.call(&value, name, &arguments)?
                 }
                 Step::Index(index) => {
                     let index = self.value(index)?;
-                    let index = self.from_end(&value, index);
+                    let index = self.counted_from_end(&value, index);
                     if matches!(value, Value::List(_) | Value::Map(_)) {
                         self.call(&value, "get", &[index])?
                     } else {
@@ -218,7 +218,7 @@ impl<'t> Interpreter<'t> {
     }
 
     /// An index from the end of a list as one from its start.
-    fn from_end(&self, of: &Value, index: Value) -> Value {
+    fn counted_from_end(&self, of: &Value, index: Value) -> Value {
         match (of, &index) {
             (Value::List(id), Value::Int(back)) if *back < 0 => {
                 let size = i32::try_from(self.heap.lists[*id].items.len()).unwrap_or(i32::MAX);
@@ -229,8 +229,8 @@ impl<'t> Interpreter<'t> {
     }
 
     /// `value.name`.
-    fn property(&mut self, value: &Value, name: &str) -> Result<Value, TemplateError> {
-        Ok(match value {
+    fn property(&self, value: &Value, name: &str) -> Value {
+        match value {
             Value::Map(id) => {
                 let map = &self.heap.maps[*id];
                 match map.get(&Key::text(name)) {
@@ -248,7 +248,7 @@ impl<'t> Interpreter<'t> {
             Value::Loop(depth) => self.round(*depth, name),
             Value::Input if name == "body" => Value::text(self.payload.body_text()),
             _ => Value::Null,
-        })
+        }
     }
 
     /// A property of `$foreach`.
@@ -283,7 +283,7 @@ impl<'t> Interpreter<'t> {
             }
             (Step::Index(index), Value::List(_) | Value::Map(_)) => {
                 let index = self.value(index)?;
-                let index = self.from_end(&place, index);
+                let index = self.counted_from_end(&place, index);
                 let method = if matches!(place, Value::List(_)) { "set" } else { "put" };
                 self.call(&place, method, &[index, value])?;
             }

@@ -195,18 +195,15 @@ fn property(out: &mut String, letter: char, rest: &mut std::iter::Peekable<std::
         "Space" => Some(r" \t\n\x0B\f\r"),
         _ => None,
     };
-    match ascii {
-        Some(class) => {
-            out.push_str(if letter == 'P' { "[^" } else { "[" });
-            out.push_str(class);
-            out.push(']');
-        }
-        None => {
-            out.push('\\');
-            out.push(letter);
-            out.push('{');
-            out.push_str(name.strip_prefix("Is").unwrap_or(&name));
-            out.push('}');
-        }
+    if let Some(class) = ascii {
+        out.push_str(if letter == 'P' { "[^" } else { "[" });
+        out.push_str(class);
+        out.push(']');
+    } else {
+        out.push('\\');
+        out.push(letter);
+        out.push('{');
+        out.push_str(name.strip_prefix("Is").unwrap_or(&name));
+        out.push('}');
     }
 }

@@ -284,12 +284,11 @@ impl Interpreter<'_> {
             thrown(name, &text)
         };
         Ok(match (name, arguments) {
-            ("intValue", []) => Value::Int(number.as_int()),
+            ("intValue" | "hashCode", []) => Value::Int(number.as_int()),
             ("longValue", []) => Value::Long(number.as_long()),
             ("doubleValue" | "floatValue", []) => Value::Double(number.as_double()),
             ("shortValue", []) => Value::Int((number.as_long() as i16).into()),
             ("byteValue", []) => Value::Int((number.as_long() as i8).into()),
-            ("hashCode", []) => Value::Int(number.as_int()),
             ("compareTo", [other]) => match (number, other) {
                 (Number::Int(a), Value::Int(b)) => order(a.cmp(b)),
                 (Number::Long(a), Value::Long(b)) => order(a.cmp(b)),

@@ -2,7 +2,7 @@
 //!
 //! Pure: text and JSON in, text out; no clock but for the time limit, no I/O. What is special about
 //! API Gateway's Velocity was found by comparing recorded answers of AWS with Apache Velocity 1.7
-//! (the recordings of LocalStack's `airspeed` test-suite and the ones this project keeps): it is
+//! (the recordings of `LocalStack`'s `airspeed` test-suite and the ones this project keeps): it is
 //! stock 1.7 with an invalid-reference handler that makes every reference without a value the empty
 //! text (which is true in `#if`), and without `#macro`, `#evaluate`, `#parse` and `#include`.
 //!
@@ -13,6 +13,7 @@ mod gateway;
 mod heap;
 mod java_regex;
 mod jsonpath;
+mod jsonpath_text;
 mod literals;
 mod methods;
 mod number;

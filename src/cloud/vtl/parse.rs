@@ -11,7 +11,7 @@ use super::syntax::{Expr, Node, Reference};
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     File,
-    End,
+    Closed,
     Else,
     ElseIf,
 }
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
     /// A block that must be closed by `#end`.
     fn closed_block(&mut self) -> Result<Vec<Node>, TemplateError> {
         match self.block()? {
-            (nodes, End::End) => Ok(nodes),
+            (nodes, End::Closed) => Ok(nodes),
             _ => Err(self.error("expected #end")),
         }
     }
@@ -256,7 +256,7 @@ impl<'a> Parser<'a> {
             "end" | "else" => {
                 self.at += after;
                 self.gobble();
-                return Ok(Some(if name == "end" { End::End } else { End::Else }));
+                return Ok(Some(if name == "end" { End::Closed } else { End::Else }));
             }
             "elseif" => {
                 self.at += after;
@@ -290,7 +290,7 @@ impl<'a> Parser<'a> {
                     let otherwise = self.closed_block()?;
                     return Ok(Node::If { branches, otherwise });
                 }
-                End::End => return Ok(Node::If { branches, otherwise: Vec::new() }),
+                End::Closed => return Ok(Node::If { branches, otherwise: Vec::new() }),
                 End::File => return Err(self.error("expected #end")),
             }
         }
@@ -324,7 +324,7 @@ impl<'a> Parser<'a> {
             "foreach" => {
                 let variable = self.directive_reference()?.root;
                 self.skip_space();
-                if !word(self.rest()).is_some_and(|(word, _)| word == "in") {
+                if word(self.rest()).is_none_or(|(word, _)| word != "in") {
                     return Err(self.error("expected 'in'"));
                 }
                 self.at += 2;

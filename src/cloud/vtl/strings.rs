@@ -75,7 +75,7 @@ impl Interpreter<'_> {
                     },
                     _ => return Ok(Value::Null),
                 };
-                self.index(text, name == "lastIndexOf", &wanted, from)
+                Self::index(text, name == "lastIndexOf", &wanted, from)
             }
             ("replace", [from, to]) => {
                 let (Some(from), Some(to)) = (self.sequence(from)?, self.sequence(to)?) else {
@@ -147,7 +147,7 @@ impl Interpreter<'_> {
         })
     }
 
-    fn index(&self, text: &str, last: bool, wanted: &str, from: &[Value]) -> Value {
+    fn index(text: &str, last: bool, wanted: &str, from: &[Value]) -> Value {
         let length = i32::try_from(units(text)).unwrap_or(i32::MAX);
         let (from, whole) = match from {
             [] => (if last { length } else { 0 }, true),
@@ -254,7 +254,7 @@ fn replacement(
     while let Some(character) = rest.next() {
         match character {
             '\\' => {
-                out.push(rest.next().ok_or_else(|| illegal("character to be escaped is missing"))?)
+                out.push(rest.next().ok_or_else(|| illegal("character to be escaped is missing"))?);
             }
             '$' => {
                 let digit = rest.next().and_then(|digit| digit.to_digit(10));

@@ -143,7 +143,7 @@ fn a_path_selects_from_a_document() {
 /// The templates of a course on mapping templates: data made by a loop, a parsed path parameter.
 #[test]
 fn data_made_by_templates() {
-    let loop_template = r##"#set($ids = [1, 2, 3])
+    let loop_template = r#"#set($ids = [1, 2, 3])
 [
 #foreach($ID in $ids)
 #set($price = $ID * 1.5)
@@ -151,12 +151,12 @@ fn data_made_by_templates() {
   {"ID": $ID, "name": "$name", "price": $price}#if($foreach.hasNext),#end
 
 #end
-]"##;
+]"#;
     let text = rendered(loop_template, "").unwrap();
     let data: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(data[2], json!({ "ID": 3, "name": "foo3", "price": 4.5 }), "{text}");
-    let one = r##"#set($Integer = 0)#set($ID = $Integer.parseInt($input.params("id")))#set($price = $ID * 1.5){"ID": $ID, "name": "foo$ID", "price": $price}"##;
+    let one = r#"#set($Integer = 0)#set($ID = $Integer.parseInt($input.params("id")))#set($price = $ID * 1.5){"ID": $ID, "name": "foo$ID", "price": $price}"#;
     assert_eq!(on_request(one).0, r#"{"ID": 7, "name": "foo7", "price": 10.5}"#);
-    let checked = r##"#set($ID = $input.params("id"))#if($ID.matches("^-?[0-9]+$")){"ID": $ID}#{else}{"ID": "bad"}#end"##;
+    let checked = r#"#set($ID = $input.params("id"))#if($ID.matches("^-?[0-9]+$")){"ID": $ID}#{else}{"ID": "bad"}#end"#;
     assert_eq!(on_request(checked).0, r#"{"ID": 7}"#);
 }

@@ -1,5 +1,5 @@
 //! What AWS answered, recorded: the templates of the `airspeed` and API Gateway suites of the
-//! LocalStack project (Apache License 2.0), evaluated by API Gateway itself.
+//! `LocalStack` project (Apache License 2.0), evaluated by API Gateway itself.
 
 use super::rendered;
 
