@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::data::backend::{Backends, FunctionAnswer, FunctionCall, Later};
 use crate::core::Core;
 use crate::error::AwsError;
@@ -32,6 +34,10 @@ impl Backends for Behind {
                 client_context: None,
                 log_tail: false,
             };
+            if call.event {
+                lambda.invoke_event(invocation).await?;
+                return Ok(FunctionAnswer { payload: Bytes::new(), failed: false });
+            }
             let outcome = lambda.invoke(invocation).await?;
             Ok(FunctionAnswer {
                 payload: outcome.payload,

@@ -113,6 +113,15 @@ impl ApiGateway {
     async fn operate(&self, request: &ApiRequest) -> Outcome {
         self.authorize(request)?;
         let call = control::Call { request, now: self.core.now_millis() / 1000 };
+        let trial = control::trial::answer(
+            &self.apis,
+            self.backends.as_ref(),
+            &call,
+            self.core.now_millis(),
+        );
+        if let Some(outcome) = trial.await {
+            return outcome;
+        }
         control::dispatch(&self.apis, &self.iam, &call).await
     }
 

@@ -110,6 +110,22 @@ impl Lambda {
         self.run(admitted, invocation.payload, request_id, baggage, invocation.log_tail).await
     }
 
+    /// Tells a function of an event: AWS's asynchronous invocation. It is kept and run later.
+    pub async fn invoke_event(self: &Arc<Self>, invocation: Invocation) -> Result<(), AwsError> {
+        let name = FunctionName::parse(
+            &invocation.function,
+            invocation.qualifier.as_deref(),
+            Wording::Invoke,
+        )?;
+        let admitted = self.admit(name, &invocation.invoker)?;
+        let payload = check_payload(invocation.payload, ASYNC_LIMIT)?;
+        let baggage =
+            Baggage { trace_id: invocation.trace_id, client_context: invocation.client_context };
+        let id = unique_id().to_string();
+        let now = self.core.now_millis();
+        self.accept_event(QueuedEvent::new(id, admitted.name, payload, baggage, now)).await
+    }
+
     /// The `Invoke` operation.
     pub(super) async fn invoke_api(
         self: &Arc<Self>,

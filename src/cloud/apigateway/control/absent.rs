@@ -10,9 +10,6 @@ pub(super) fn operation(verb: &str, segments: &[String]) -> AwsError {
 
 fn name(verb: &str, path: &[&str]) -> String {
     let noun = match path {
-        ["restapis", _, "resources", _, "methods", _] if verb == "POST" => {
-            return "TestInvokeMethod".to_owned();
-        }
         ["restapis", _, "stages", _, "cache", "data"] => return "FlushStageCache".to_owned(),
         ["restapis", _, "stages", _, "cache", "authorizers"] => {
             return "FlushStageAuthorizersCache".to_owned();

@@ -12,6 +12,7 @@ use super::super::reply::{
 };
 use super::super::state::Apis;
 use super::Call;
+use super::mappings;
 use super::methods::{find, find_mut};
 use crate::error::AwsError;
 
@@ -60,6 +61,7 @@ pub(super) async fn one(
             let integration = create(input(call.body())?, resource)?;
             apis.change(api, no_resource(), |api| {
                 let method = find_mut(api.edit(), resource, verb)?;
+                mappings::check_request(method, &integration.request_parameters)?;
                 let reply = Reply::created(&integration);
                 method.method_integration = Some(integration);
                 reply
@@ -70,12 +72,14 @@ pub(super) async fn one(
             let operations = patch::read(call.body())?;
             apis.change(api, no_resource(), |api| {
                 let method = find_mut(api.edit(), resource, verb)?;
-                let integration = method.method_integration.as_mut().ok_or_else(no_integration)?;
+                let mut integration =
+                    method.method_integration.clone().ok_or_else(no_integration)?;
                 for operation in &operations {
-                    update(integration, operation)?;
+                    update(&mut integration, operation)?;
                 }
-                check(integration)?;
-                Reply::ok(integration)
+                check(&integration)?;
+                mappings::check_request(method, &integration.request_parameters)?;
+                Reply::ok(method.method_integration.insert(integration))
             })
             .await
         }

@@ -8,6 +8,7 @@ mod gateway_responses;
 mod integrations;
 mod key_import;
 mod keys;
+mod mappings;
 mod methods;
 mod models;
 mod plan_keys;
@@ -19,6 +20,7 @@ mod settings;
 mod stage_cache;
 mod stages;
 mod tags;
+pub(super) mod trial;
 mod usage;
 mod usage_plans;
 mod validators;
@@ -31,6 +33,9 @@ use crate::wire::ApiRequest;
 
 pub(super) use gateway_responses::check_type;
 pub(super) use integrations::{check as check_integration, connection};
+pub(super) use mappings::{
+    check_request as check_request_mappings, check_response as check_response_mappings,
+};
 pub(super) use methods::check_parameters;
 pub(super) use resources::add as add_resource;
 

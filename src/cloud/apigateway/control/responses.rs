@@ -10,6 +10,7 @@ use super::super::reply::{Outcome, Reply, bad_request, conflict, input, no_resou
 use super::super::state::Apis;
 use super::Call;
 use super::integrations::no_integration;
+use super::mappings;
 use super::methods::{find, find_mut};
 use crate::error::AwsError;
 
@@ -147,6 +148,7 @@ pub(super) async fn of_integration(
             let new: NewIntegrationResponse = input(call.body())?;
             apis.change(api, no_resource(), |api| {
                 let method = find_mut(api.edit(), resource, verb)?;
+                mappings::check_response(method, code, new.response_parameters.as_ref())?;
                 let integration = method.method_integration.as_mut().ok_or_else(no_integration)?;
                 let response = IntegrationResponse {
                     status_code: code.to_owned(),
@@ -171,7 +173,9 @@ pub(super) async fn of_integration(
                 for operation in &operations {
                     update_integration_response(response, operation)?;
                 }
-                Reply::ok(response)
+                let response = response.clone();
+                mappings::check_response(method, code, response.response_parameters.as_ref())?;
+                Reply::ok(&response)
             })
             .await
         }

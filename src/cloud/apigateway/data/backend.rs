@@ -17,6 +17,8 @@ pub(in super::super) struct FunctionCall {
     /// The method for which the gateway calls, as permissions name it.
     pub source_arn: String,
     pub trace_id: String,
+    /// Whether nobody waits for the answer: the function is only told.
+    pub event: bool,
 }
 
 /// What a function answered.

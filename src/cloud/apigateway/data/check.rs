@@ -115,7 +115,7 @@ fn count(context: &Context<'_>, plans: &Plans, pass: &Pass) -> Result<(), Failur
 }
 
 /// Refuses a request without parameters that its validator demands.
-fn parameters(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
+pub(super) fn parameters(context: &Context<'_>, matched: &Matched<'_>) -> Result<(), Failure> {
     let missing: Vec<&str> = matched
         .method
         .required

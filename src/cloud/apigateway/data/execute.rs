@@ -6,21 +6,23 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::HeaderValue;
+use http_body_util::{BodyExt as _, Collected};
 
 use super::super::plans::Plans;
 use super::backend::{Backends, FunctionCall, Later};
 use super::cache::Caches;
 use super::failure::Failure;
 use super::live::{Live, LiveApi, LiveStage, Serving};
-use super::log::ExecutionLog;
+use super::log::{ExecutionLog, headers};
 use super::notes::Notes;
 use super::request::{Context, ExecuteRequest};
 use super::tree::{Backend, Matched};
-use super::{cache, check, event, mock, proxy};
+use super::variables::View;
+use super::{cache, check, event, proxy, transform};
 use crate::core::{ACCOUNT_ID, REGION};
 use crate::error::AwsError;
 use crate::protocol::Protocol;
-use crate::wire::Answer;
+use crate::wire::{Answer, full};
 
 /// Answers a request to a stage; `now` in milliseconds since the epoch.
 pub(in super::super) async fn execute(
@@ -65,16 +67,15 @@ async fn serve(
     context: &mut Context<'_>,
 ) -> Answer {
     let (serving, canary) = stage.serve(dice(context));
+    context.canary = canary;
     let matched = match route(serving, context) {
         Ok(matched) => matched,
         Err(failure) => return refuse(&failure, serving, context, None),
     };
-    let verb = context.request.method.as_str();
     let rules = stage.rules(&matched.route.path, &matched.method.verb);
     context.notes.matched(&matched, rules.map(|rules| &rules.setting));
     let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
-    log.info(context, || format!("Starting execution for request: {}", context.request_id));
-    log.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
+    log.begin(context, &matched);
     let checked = match check::request(context, &matched, serving, rules, plans) {
         Ok(()) => check::body(context, &matched).await,
         refused => refused,
@@ -90,7 +91,7 @@ async fn serve(
         Err(failure) => Err(failure),
     };
     let answer = match outcome {
-        Ok(answer) => answer,
+        Ok(answer) => succeed(answer, context, &mut log).await,
         Err(failure) => {
             let reason = failure.reason.as_deref().unwrap_or(&failure.message);
             log.error(context, reason);
@@ -125,7 +126,30 @@ async fn cached(
     }
 }
 
-fn refuse(
+/// Logs an answer that no failure stands in for.
+pub(super) async fn succeed(
+    answer: Answer,
+    context: &Context<'_>,
+    log: &mut ExecutionLog,
+) -> Answer {
+    let answer = if log.has_data() {
+        let (parts, body) = answer.into_parts();
+        // A body in memory: collecting it cannot fail.
+        let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+        log.data(context, || {
+            let text = String::from_utf8_lossy(&body);
+            format!("Method response body after transformations: {text}")
+        });
+        log.data(context, || format!("Method response headers: {}", headers(&parts.headers)));
+        Answer::from_parts(parts, full(body))
+    } else {
+        answer
+    };
+    log.info(context, || "Successfully completed execution".to_owned());
+    answer
+}
+
+pub(super) fn refuse(
     failure: &Failure,
     serving: &Serving,
     context: &Context<'_>,
@@ -152,7 +176,8 @@ fn dice(context: &Context<'_>) -> f64 {
     f64::from(number) / (f64::from(u32::MAX) + 1.0) * 100.0
 }
 
-async fn integrate(
+/// Calls the back end and makes the answer of what it says.
+pub(super) async fn integrate(
     backends: &dyn Backends,
     serving: &Serving,
     context: &Context<'_>,
@@ -160,16 +185,19 @@ async fn integrate(
     log: &mut ExecutionLog,
 ) -> Result<Answer, Failure> {
     match &matched.method.backend {
-        Backend::Mock(backend) => mock::answer(context, backend),
+        Backend::Mock(mapping) => {
+            transform::mock(&mut View::new(context, matched, serving), mapping)
+        }
+        Backend::Mapped(called, mapping) => {
+            let mut view = View::new(context, matched, serving);
+            transform::function(&mut view, backends, called, mapping, log).await
+        }
         Backend::Misconfigured(reason) => Err(Failure::misconfigured(reason.as_str())),
-        Backend::Absent(kind) => Err(match kind.as_str() {
-            "AWS" => Failure::no_templates("an AWS integration"),
-            other => Failure::misconfigured(format!(
-                "the local cloud does not have integrations of type {other}"
-            )),
-        }),
-        Backend::Lambda { function, timeout_ms } => {
-            let function = function.resolve(&serving.variables).map_err(|name| {
+        Backend::Absent(kind) => Err(Failure::misconfigured(format!(
+            "the local cloud does not have integrations of type {kind}"
+        ))),
+        Backend::Lambda(called) => {
+            let function = called.function.resolve(&serving.variables).map_err(|name| {
                 Failure::misconfigured(format!("the stage has no variable {name}"))
             })?;
             let payload = Bytes::from(event::build(context, matched, serving));
@@ -182,8 +210,9 @@ async fn integrate(
                 payload,
                 source_arn: source_arn(context, matched),
                 trace_id: context.trace_id.clone(),
+                event: false,
             };
-            let answered = within(*timeout_ms, backends.call(call))
+            let answered = within(called.timeout_ms, backends.call(call))
                 .await?
                 .map_err(|error| refused_call(&error))?;
             if answered.failed {
@@ -204,7 +233,10 @@ async fn integrate(
 
 /// Waits for a call as long as the integration allows. The function of a call that takes longer
 /// goes on: only nobody waits for its answer.
-async fn within<T: Send + 'static>(millis: u64, mut call: Later<'static, T>) -> Result<T, Failure> {
+pub(super) async fn within<T: Send + 'static>(
+    millis: u64,
+    mut call: Later<'static, T>,
+) -> Result<T, Failure> {
     if let Ok(answer) = tokio::time::timeout(Duration::from_millis(millis), &mut call).await {
         return Ok(answer);
     }
@@ -213,7 +245,7 @@ async fn within<T: Send + 'static>(millis: u64, mut call: Later<'static, T>) -> 
 }
 
 /// The method as Lambda permissions name it, with the resource's path as it was declared.
-fn source_arn(context: &Context<'_>, matched: &Matched<'_>) -> String {
+pub(super) fn source_arn(context: &Context<'_>, matched: &Matched<'_>) -> String {
     format!(
         "arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{}/{}/{}{}",
         context.request.api_id, context.stage, context.request.method, matched.route.path
@@ -221,7 +253,7 @@ fn source_arn(context: &Context<'_>, matched: &Matched<'_>) -> String {
 }
 
 /// What a call that Lambda did not take means for the client.
-fn refused_call(error: &AwsError) -> Failure {
+pub(super) fn refused_call(error: &AwsError) -> Failure {
     match error.status.as_u16() {
         // A missing function looks to API Gateway like one that it may not call.
         403 | 404 => Failure::not_permitted(),

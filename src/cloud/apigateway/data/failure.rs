@@ -112,6 +112,13 @@ impl Failure {
         failure
     }
 
+    /// A body that should be JSON and is not.
+    pub fn bad_json(message: String) -> Self {
+        let mut failure = Self::new("BAD_REQUEST_BODY", 400, "BadRequestException", "").spaced();
+        failure.message = message.into();
+        failure
+    }
+
     /// A content type that the integration refuses.
     pub fn media_type() -> Self {
         Self::new(
@@ -183,13 +190,6 @@ impl Failure {
         failure.message = format!("The local cloud does not implement {what}.").into();
         let reason = failure.message.to_string();
         failure.because(reason)
-    }
-
-    /// A mapping template, which the local cloud cannot evaluate: the gateway's 500.
-    pub fn no_templates(what: &str) -> Self {
-        Self::misconfigured(format!(
-            "{what} needs mapping templates (VTL), which the local cloud does not have yet"
-        ))
     }
 
     /// The answer, as the API customises it.

@@ -1,12 +1,29 @@
-//! The execution log of a stage, in the group `API-Gateway-Execution-Logs_{api}/{stage}`.
+//! The execution log of a stage, in the group `API-Gateway-Execution-Logs_{api}/{stage}`, and the
+//! one that a method's test answers.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use time::OffsetDateTime;
 
 use super::super::model::MethodSetting;
 use super::backend::Backends;
-use super::request::Context;
+use super::event::usual_case;
+use super::request::{Context, Multi};
+use super::tree::Matched;
+
+/// Where a line of a stage's log is cut, in bytes: as AWS cuts execution log events.
+const LONGEST_LINE: usize = 1024;
+
+/// Where a line of a test's log is cut, in bytes.
+const LONGEST_TEST_LINE: usize = 64 * 1024;
 
 /// The lines of one request; kept only when the stage logs.
 pub(super) struct ExecutionLog {
     level: Level,
+    /// Whether headers and bodies are logged: the stage's data trace.
+    data: bool,
+    test: bool,
     lines: Vec<(i64, String)>,
 }
 
@@ -25,7 +42,13 @@ impl ExecutionLog {
             Some("ERROR") => Level::Error,
             _ => Level::Off,
         };
-        Self { level, lines: Vec::new() }
+        let data = level == Level::Info && setting.is_some_and(|one| one.data_trace_enabled);
+        Self { level, data, test: false, lines: Vec::new() }
+    }
+
+    /// The log of a method's test, which has everything.
+    pub fn of_test() -> Self {
+        Self { level: Level::Info, data: true, test: true, lines: Vec::new() }
     }
 
     /// Adds a line that only the full log has.
@@ -35,6 +58,18 @@ impl ExecutionLog {
         }
     }
 
+    /// Adds a line with what clients and back ends said.
+    pub fn data(&mut self, context: &Context<'_>, text: impl FnOnce() -> String) {
+        if self.data {
+            self.push(context, &text());
+        }
+    }
+
+    /// Whether headers and bodies are logged.
+    pub fn has_data(&self) -> bool {
+        self.data
+    }
+
     /// Adds a line about a failure.
     pub fn error(&mut self, context: &Context<'_>, text: &str) {
         if self.level != Level::Off {
@@ -42,13 +77,47 @@ impl ExecutionLog {
         }
     }
 
+    /// Adds how the request begins.
+    pub fn begin(&mut self, context: &Context<'_>, matched: &Matched<'_>) {
+        let verb = &context.request.method;
+        self.info(context, || format!("Starting execution for request: {}", context.request_id));
+        self.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
+        if !self.data {
+            return;
+        }
+        let pairs: Vec<String> =
+            matched.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let body = String::from_utf8_lossy(&context.request.body);
+        for line in [
+            format!("Method request path: {{{}}}", pairs.join(", ")),
+            format!("Method request query string: {}", joined(&context.query)),
+            format!("Method request headers: {}", headers(&context.request.headers)),
+            format!("Method request body before transformations: {body}"),
+        ] {
+            self.push(context, &line);
+        }
+    }
+
     fn push(&mut self, context: &Context<'_>, text: &str) {
-        // AWS cuts execution log events after 1024 bytes.
-        let mut line = format!("({}) {text}", context.request_id);
-        if line.len() > 1024 {
-            line.truncate(line.floor_char_boundary(1024));
+        let (mut line, longest) = if self.test {
+            (format!("{} : {text}", test_time(context.now)), LONGEST_TEST_LINE)
+        } else {
+            (format!("({}) {text}", context.request_id), LONGEST_LINE)
+        };
+        if line.len() > longest {
+            line.truncate(line.floor_char_boundary(longest));
         }
         self.lines.push((context.now, line));
+    }
+
+    /// The log as a method's test answers it.
+    pub fn into_text(self, context: &Context<'_>) -> String {
+        let mut text = format!("Execution log for request {}\n", context.request_id);
+        for (_, line) in self.lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
     }
 
     /// Hands the lines to the log service.
@@ -60,6 +129,60 @@ impl ExecutionLog {
             format!("API-Gateway-Execution-Logs_{}/{}", context.request.api_id, context.stage);
         backends.log(&group, &stream(&group), self.lines).await;
     }
+}
+
+/// A header's name as the gateway writes it; what HTTP servers lowered stays so where it is unknown.
+pub(super) fn shown_name(lower: &str) -> String {
+    match lower {
+        "x-amzn-trace-id" => "X-Amzn-Trace-Id".to_owned(),
+        "x-amzn-errortype" => "x-amzn-ErrorType".to_owned(),
+        "location" => "Location".to_owned(),
+        cors if cors.starts_with("access-control-") => {
+            let capital = |part: &str| {
+                let (first, rest) = part.split_at(part.len().min(1));
+                first.to_ascii_uppercase() + rest
+            };
+            cors.split('-').map(capital).collect::<Vec<_>>().join("-")
+        }
+        other => usual_case(other).to_owned(),
+    }
+}
+
+/// Headers as Java writes a map of them.
+pub(super) fn headers(headers: &HeaderMap) -> String {
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        values.entry(shown_name(name.as_str())).or_default().push(value);
+    }
+    let pairs: Vec<String> =
+        values.iter().map(|(name, values)| format!("{name}={}", values.join(","))).collect();
+    format!("{{{}}}", pairs.join(", "))
+}
+
+fn joined(values: &Multi<'_>) -> String {
+    let pairs: Vec<String> = values
+        .iter()
+        .map(|(name, values)| format!("{name}={}", values.last().map_or("", |value| value)))
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
+}
+
+/// `Fri Nov 20 10:00:00 UTC 2026`.
+fn test_time(millis: i64) -> String {
+    let time =
+        OffsetDateTime::from_unix_timestamp(millis / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (weekday, month) = (time.weekday().to_string(), time.month().to_string());
+    format!(
+        "{} {} {:02} {:02}:{:02}:{:02} UTC {}",
+        weekday.get(..3).unwrap_or_default(),
+        month.get(..3).unwrap_or_default(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.year()
+    )
 }
 
 /// A name like the hashes that AWS uses for the streams of this group.

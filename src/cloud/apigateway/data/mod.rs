@@ -9,14 +9,17 @@ mod failure;
 mod lambda;
 pub(super) mod live;
 mod log;
-mod mock;
+mod mapping;
 mod notes;
 mod proxy;
 mod request;
 mod schema;
 mod substitute;
 pub(super) mod throttle;
+mod transform;
 mod tree;
+pub(super) mod trial;
+mod variables;
 
 pub(super) use execute::execute;
 pub use request::ExecuteRequest;

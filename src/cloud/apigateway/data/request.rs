@@ -55,6 +55,10 @@ pub(super) struct Context<'a> {
     pub api_key: Option<Arc<ApiKey>>,
     /// What is learnt on the way.
     pub notes: Notes,
+    /// Whether this is a test of the method, not a request to a stage.
+    pub test: bool,
+    /// Whether the stage's canary serves it.
+    pub canary: bool,
 }
 
 impl<'a> Context<'a> {
@@ -75,6 +79,8 @@ impl<'a> Context<'a> {
             query: query(&request.query),
             api_key: None,
             notes: Notes::default(),
+            test: false,
+            canary: false,
         })
     }
 

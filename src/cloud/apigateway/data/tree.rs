@@ -4,12 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use regex::Regex;
-
-use super::super::model::{
-    Definition, GatewayResponse, Integration, IntegrationResponse, Method, Resource,
-};
+use super::super::model::{Definition, GatewayResponse, Integration, Method, Resource};
 use super::lambda::Function;
+use super::mapping::Mapping;
 use super::request::decode;
 use super::schema::{Schema, Schemas};
 
@@ -84,21 +81,22 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) enum Backend {
     /// A function that gets the whole request.
-    Lambda { function: Function, timeout_ms: u64 },
+    Lambda(Called),
+    /// A function whose requests and answers are mapped.
+    Mapped(Called, Box<Mapping>),
     /// The gateway itself.
-    Mock(Box<MockBackend>),
+    Mock(Box<Mapping>),
     /// An integration whose use is a mistake: the reason, for the log.
     Misconfigured(String),
     /// An integration that the local cloud does not have: its name.
     Absent(String),
 }
 
-/// A mock integration.
+/// A function behind a method.
 #[derive(Debug)]
-pub(super) struct MockBackend {
-    pub request_templates: BTreeMap<String, Option<String>>,
-    pub passthrough: String,
-    pub responses: Vec<(Option<Regex>, IntegrationResponse)>,
+pub(super) struct Called {
+    pub function: Function,
+    pub timeout_ms: u64,
 }
 
 /// Where a request leads.
@@ -148,10 +146,33 @@ impl Tree {
         } else {
             self.root.find(path, &mut values)
         }?;
-        let method = route.methods.get(verb).or_else(|| route.methods.get("ANY"))?;
+        let method = route.method(verb)?;
         let parameters =
             route.names.iter().map(String::as_str).zip(values.into_iter().map(decode)).collect();
         Some(Matched { route, method, parameters })
+    }
+
+    /// The resource declared at this path.
+    pub fn route_at(&self, declared: &str) -> Option<&Route> {
+        let mut node = &self.root;
+        for part in declared.split('/').filter(|part| !part.is_empty()) {
+            if part.ends_with("+}") {
+                return node.greedy.as_deref();
+            }
+            node = if part.starts_with('{') {
+                node.variable.as_deref()?
+            } else {
+                node.literals.get(decode(part).as_ref())?
+            };
+        }
+        node.route.as_deref()
+    }
+}
+
+impl Route {
+    /// The method for a verb: its own, else the one for any.
+    pub fn method(&self, verb: &str) -> Option<&CompiledMethod> {
+        self.methods.get(verb).or_else(|| self.methods.get("ANY"))
     }
 }
 
@@ -238,7 +259,7 @@ fn compiled<'a>(
         required: if checks_parameters { required(method) } else { Vec::new() },
         models: schemas.of(method),
         cache: method.method_integration.as_ref().map(cache_key).unwrap_or_default(),
-        backend: backend(method.method_integration.as_ref()),
+        backend: backend(method),
     }
 }
 
@@ -271,45 +292,31 @@ fn cache_key(integration: &Integration) -> CacheKey {
     }
 }
 
-fn backend(integration: Option<&Integration>) -> Backend {
-    let Some(integration) = integration else {
+fn backend(method: &Method) -> Backend {
+    let Some(integration) = method.method_integration.as_ref() else {
         return Backend::Misconfigured("the method has no integration".to_owned());
     };
+    let mapping = || Box::new(Mapping::compile(method, integration));
     match integration.kind.as_str() {
-        "AWS_PROXY" => match Function::from_uri(integration.uri.as_deref().unwrap_or_default()) {
-            Some(_) if integration.http_method.as_deref() != Some("POST") => {
-                Backend::Misconfigured(format!(
-                    "a Lambda integration must have the HTTP method POST, not {}",
-                    integration.http_method.as_deref().unwrap_or("(none)")
-                ))
-            }
-            Some(function) => {
-                Backend::Lambda { function, timeout_ms: integration.timeout_in_millis }
-            }
-            None => Backend::Absent("AWS_PROXY with a service other than Lambda".to_owned()),
-        },
-        "MOCK" => Backend::Mock(Box::new(mock(integration))),
+        "AWS_PROXY" => called(integration).map_or_else(|absent| absent, Backend::Lambda),
+        "AWS" => called(integration)
+            .map_or_else(|absent| absent, |called| Backend::Mapped(called, mapping())),
+        "MOCK" => Backend::Mock(mapping()),
         other => Backend::Absent(other.to_owned()),
     }
 }
 
-fn mock(integration: &Integration) -> MockBackend {
-    let responses = integration
-        .integration_responses
-        .values()
-        .filter_map(|response| {
-            let pattern = response.selection_pattern.as_deref().filter(|text| !text.is_empty());
-            let pattern = match pattern {
-                None => None,
-                // A pattern that is no regular expression selects nothing.
-                Some(text) => Some(Regex::new(&format!("^(?:{text})$")).ok()?),
-            };
-            Some((pattern, response.clone()))
-        })
-        .collect();
-    MockBackend {
-        request_templates: integration.request_templates.clone(),
-        passthrough: integration.passthrough_behavior.clone(),
-        responses,
+/// The function that an integration calls, or why there is none.
+fn called(integration: &Integration) -> Result<Called, Backend> {
+    let Some(function) = Function::from_uri(integration.uri.as_deref().unwrap_or_default()) else {
+        let kind = &integration.kind;
+        return Err(Backend::Absent(format!("{kind} with a service other than Lambda")));
+    };
+    if integration.http_method.as_deref() != Some("POST") {
+        return Err(Backend::Misconfigured(format!(
+            "a Lambda integration must have the HTTP method POST, not {}",
+            integration.http_method.as_deref().unwrap_or("(none)")
+        )));
     }
+    Ok(Called { function, timeout_ms: integration.timeout_in_millis })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::control::check_parameters;
+use super::super::control::{check_parameters, check_request_mappings, check_response_mappings};
 use super::super::model::{Method, MethodResponse};
 use super::super::reply::bad_request;
 use super::{Importer, integration};
@@ -68,12 +68,28 @@ impl Importer<'_> {
         if declared.is_null() {
             return;
         }
-        match integration::read(declared, id) {
-            Ok(read) => method.method_integration = Some(read),
-            Err(error) => self.errors.push(format!(
-                "Unable to put integration on '{}' for resource at path '{path}': {}",
-                method.http_method, error.message
-            )),
+        let verb = method.http_method.clone();
+        let mut refuse = |what: &str, error: &AwsError| {
+            self.errors.push(format!(
+                "Unable to put {what} on '{verb}' for resource at path '{path}': {}",
+                error.message
+            ));
+        };
+        let read = integration::read(declared, id).and_then(|read| {
+            check_request_mappings(method, &read.request_parameters)?;
+            Ok(read)
+        });
+        match read {
+            Ok(read) => {
+                for (status, response) in &read.integration_responses {
+                    let parameters = response.response_parameters.as_ref();
+                    if let Err(error) = check_response_mappings(method, status, parameters) {
+                        refuse("integration response", &error);
+                    }
+                }
+                method.method_integration = Some(read);
+            }
+            Err(error) => refuse("integration", &error),
         }
     }
 

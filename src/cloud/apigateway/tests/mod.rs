@@ -6,6 +6,7 @@ mod control;
 mod import;
 mod keys;
 mod limits;
+mod mappings;
 mod plans;
 mod requests;
 mod stages;

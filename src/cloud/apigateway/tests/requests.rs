@@ -311,7 +311,10 @@ async fn keys_authorizers_and_policies_never_let_a_request_through() {
 
 fn preflight() -> Value {
     json!({
-        "responses": { "200": { "description": "ok" } },
+        "responses": { "200": { "description": "ok", "headers": {
+            "Access-Control-Allow-Origin": { "schema": { "type": "string" } },
+            "Access-Control-Allow-Methods": { "schema": { "type": "string" } },
+        } } },
         "x-amazon-apigateway-integration": {
             "type": "mock",
             "requestTemplates": { "application/json": "{statusCode: 200}" },
@@ -345,15 +348,13 @@ async fn a_mock_answers_a_preflight() {
     assert!(answer.header("x-amzn-trace-id").is_none());
     let verbose = json!([{ "op": "replace", "path": "/*/*/logging/loglevel", "value": "ERROR" }]);
     bench.patch(&format!("/restapis/{api}/stages/dev"), verbose).await;
-    for path in ["/dev/vtl", "/dev/broken"] {
-        let answer = bench.request(&api, "OPTIONS", path, &[], "").await;
-        assert_eq!(answer.status, 500);
-        assert_eq!(answer.text, r#"{"message": "Internal server error"}"#);
-    }
+    assert_eq!(bench.request(&api, "OPTIONS", "/dev/vtl", &[], "").await.status, 200);
+    let answer = bench.request(&api, "OPTIONS", "/dev/broken", &[], "").await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.text, r#"{"message": "Internal server error"}"#);
     let lines = bench.functions.lines.lock().unwrap();
     assert!(lines[0].starts_with(&format!("API-Gateway-Execution-Logs_{api}/dev (")));
-    assert!(lines[0].contains("needs mapping templates (VTL)"), "{}", lines[0]);
-    assert!(lines[1].contains("Unable to parse statusCode"), "{}", lines[1]);
+    assert!(lines[0].contains("Unable to parse statusCode"), "{}", lines[0]);
 }
 
 #[tokio::test]
