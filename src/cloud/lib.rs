@@ -6,6 +6,7 @@
 //! `iam` → `metrics` → `logs` → `sqs` → `sns` → `dynamodb` → `lambda` → `apigateway`.
 
 pub mod admin;
+mod alarm_actions;
 pub mod apigateway;
 pub mod core;
 pub mod dynamodb;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use http::HeaderMap;
 
+use crate::alarm_actions::Actions;
 use crate::apigateway::ApiGateway;
 use crate::core::Core;
 use crate::dynamodb::DynamoDb;
@@ -177,6 +178,7 @@ impl Services {
         });
         let functions: Weak<dyn Functions> = Arc::downgrade(&lambda) as Weak<dyn Functions>;
         sns.connect(functions);
+        metrics.act_through(Actions { sns: Arc::clone(&sns), lambda: Arc::clone(&lambda) });
         let apigateway = ApiGateway::open(
             Arc::clone(core),
             Arc::clone(&iam),

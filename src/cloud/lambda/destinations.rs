@@ -207,7 +207,7 @@ impl Lambda {
     }
 
     /// Accepts an event for a function: it is durable when this returns.
-    async fn invoke_later(
+    pub(crate) async fn invoke_later(
         &self,
         function_arn: &str,
         invoker: &Invoker,

@@ -105,7 +105,7 @@ impl Distribution {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::float_cmp)]
     use super::*;
 
     fn stored(one: &Distribution) -> Distribution {

@@ -1,5 +1,5 @@
 //! Tests of what clients can't reach: old data, and documents of every kind.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 use super::db::Db;
 use super::distribution::Distribution;

@@ -1,6 +1,10 @@
 //! `CloudWatch` of the local cloud as the AWS SDK and plain HTTP clients see it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "support/function.rs"]
+mod function;
+#[path = "support/functions.rs"]
+mod functions;
 mod support;
 
 use std::time::{Duration, SystemTime};
@@ -13,9 +17,9 @@ use aws_sdk_cloudwatch::types::{
     MetricDataQuery, MetricDatum, MetricStat, RecentlyActive, ScanBy, StandardUnit, StateValue,
     Statistic, StatisticSet, Tag,
 };
+use functions::Functions;
 use labdeck_cloud::lifecycle::Options;
 use support::Cloud;
-use support::functions::Functions;
 
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -559,6 +563,69 @@ async fn an_alarm_goes_off_and_back_and_keeps_its_history() {
     assert_eq!(none.unwrap_err().code(), Some("ResourceNotFound"));
     client.delete_alarms().alarm_names("slow").send().await.unwrap();
     assert!(of_metric.send().await.unwrap().metric_alarms().is_empty());
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_tells_its_topic_and_its_function() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::new(dir.path());
+    options.any_credentials = true;
+    let cloud = Cloud::start_with(options).await;
+    let client = Client::new(&cloud.config());
+    let functions = Functions(&cloud);
+    functions.create("fixer", &serde_json::json!({"ANSWER": "{}"})).await;
+    let topic = functions.topic_with_queue("pager").await;
+    let function = "arn:aws:lambda:us-east-1:000000000000:function:fixer";
+    let set = |state: StateValue| {
+        client
+            .set_alarm_state()
+            .alarm_name("slow")
+            .state_value(state)
+            .state_reason("a drill")
+            .send()
+    };
+    client
+        .put_metric_alarm()
+        .alarm_name("slow")
+        .namespace("Shop")
+        .metric_name("Latency")
+        .extended_statistic("p99")
+        .period(3600)
+        .evaluation_periods(1)
+        .threshold(2.0)
+        .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        .alarm_actions(&topic)
+        .alarm_actions(function)
+        .send()
+        .await
+        .unwrap();
+    set(StateValue::Alarm).await.unwrap();
+    let message = functions.next_message("pager").await;
+    assert_eq!(message["Subject"], "ALARM: \"slow\" in US East (N. Virginia)");
+    let told: serde_json::Value =
+        serde_json::from_str(message["Message"].as_str().unwrap()).unwrap();
+    assert_eq!(told["NewStateValue"], "ALARM");
+    assert_eq!(told["OldStateValue"], "INSUFFICIENT_DATA");
+    assert_eq!(told["NewStateReason"], "a drill");
+    assert_eq!(told["Trigger"]["ExtendedStatistic"], "p99");
+
+    let actions = || async {
+        let history = client.describe_alarm_history().alarm_name("slow");
+        let actions = history.history_item_type(HistoryItemType::Action).send().await.unwrap();
+        let items = actions.alarm_history_items().to_vec();
+        items.iter().map(|item| item.history_summary().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let summaries = actions().await;
+    assert_eq!(summaries[1], format!("Successfully executed action {topic}"));
+    assert!(summaries[0].starts_with(&format!("Failed to execute action {function}.")));
+    assert!(summaries[0].contains("is not authorized to perform: lambda:InvokeFunction"));
+    functions.let_in("fixer", "lambda.alarms.cloudwatch.amazonaws.com").await;
+    set(StateValue::Ok).await.unwrap();
+    set(StateValue::Alarm).await.unwrap();
+    assert_eq!(actions().await[0], format!("Successfully executed action {function}"));
+    let fixer = [("FunctionName", "fixer")];
+    becomes(&client, metric("AWS/Lambda", "Invocations", &fixer), "Sum", 1.0).await;
     cloud.stop().await;
 }
 

@@ -1,8 +1,6 @@
 //! What an alarm does when its state changes.
 
-use std::future::Future;
-use std::pin::Pin;
-
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::super::Metrics;
@@ -34,10 +32,7 @@ pub struct Notification {
 /// Executes actions: services that come after this one in their order.
 pub trait AlarmActions: Send + Sync {
     /// Executes one action, or says why it could not be.
-    fn execute(
-        &self,
-        notification: Notification,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+    fn execute(&self, notification: Notification) -> BoxFuture<'_, Result<(), String>>;
 }
 
 impl Metrics {

@@ -1,17 +1,12 @@
 //! Functions and APIs in a cloud that takes any credentials.
+#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::{Cursor, Write};
-use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
-use super::Cloud;
+use crate::function::{program, zipped};
+use crate::support::Cloud;
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 const ALL: &str =
@@ -37,7 +32,7 @@ impl Functions<'_> {
         policy.policy_document(ALL).send().await.unwrap();
         let body = json!({
             "FunctionName": name, "Runtime": "provided.al2023", "Handler": "bootstrap",
-            "Role": role.role().unwrap().arn(), "Code": {"ZipFile": zipped()},
+            "Role": role.role().unwrap().arn(), "Code": {"ZipFile": zipped("bootstrap", 0o755, program())},
             "Environment": {"Variables": variables},
         });
         let (status, answer) = self.send("POST", "/2015-03-31/functions", &body.to_string()).await;
@@ -87,14 +82,70 @@ impl Functions<'_> {
         let deployment = json!({"stageName": "dev"}).to_string();
         let deployed = self.send("POST", &format!("/restapis/{id}/deployments"), &deployment).await;
         assert_eq!(deployed.0, 201, "{}", deployed.1);
+        self.let_in(function, "apigateway.amazonaws.com").await;
+        id
+    }
+
+    /// Lets a service invoke a function.
+    pub async fn let_in(&self, function: &str, principal: &str) {
         let permission = json!({
-            "StatementId": "api", "Action": "lambda:InvokeFunction",
-            "Principal": "apigateway.amazonaws.com",
+            "StatementId": "service", "Action": "lambda:InvokeFunction", "Principal": principal,
         });
         let path = format!("/2015-03-31/functions/{function}/policy");
         let allowed = self.send("POST", &path, &permission.to_string()).await;
         assert_eq!(allowed.0, 201, "{}", allowed.1);
-        id
+    }
+
+    async fn form(&self, body: &str) -> String {
+        let host = self.0.endpoint.trim_start_matches("http://");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\n"
+        );
+        let (status, answer) = self.0.raw(&head, body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    async fn sqs(&self, operation: &str, body: &Value) -> Value {
+        let host = self.0.endpoint.trim_start_matches("http://");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {host}\r\nx-amz-target: AmazonSQS.{operation}\r\n\
+             Content-Type: application/x-amz-json-1.0\r\n"
+        );
+        let (status, answer) = self.0.raw(&head, &body.to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).unwrap_or(Value::Null)
+    }
+
+    /// A topic and a queue of the same name that gets its messages; the topic's ARN.
+    pub async fn topic_with_queue(&self, name: &str) -> String {
+        let topic = format!("arn:aws:sns:us-east-1:000000000000:{name}");
+        let queue = format!("arn:aws:sqs:us-east-1:000000000000:{name}");
+        self.form(&format!("Action=CreateTopic&Version=2010-03-31&Name={name}")).await;
+        let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": queue}]});
+        let attributes = json!({"Policy": policy.to_string()});
+        self.sqs("CreateQueue", &json!({"QueueName": name, "Attributes": attributes})).await;
+        self.form(&format!(
+            "Action=Subscribe&Version=2010-03-31&TopicArn={topic}&Protocol=sqs&Endpoint={queue}"
+        ))
+        .await;
+        topic
+    }
+
+    /// The next message that a queue got from a topic.
+    pub async fn next_message(&self, queue: &str) -> Value {
+        let found = self.sqs("GetQueueUrl", &json!({"QueueName": queue})).await;
+        for _ in 0..10 {
+            let asked = json!({"QueueUrl": found["QueueUrl"], "WaitTimeSeconds": 5});
+            let answer = self.sqs("ReceiveMessage", &asked).await;
+            if let Some(body) = answer["Messages"][0]["Body"].as_str() {
+                return serde_json::from_str(body).unwrap();
+            }
+        }
+        panic!("no message came to {queue}");
     }
 
     /// The status of `GET` of a path with its stage.
@@ -116,28 +167,4 @@ impl Functions<'_> {
         let on = json!([{"op": "replace", "path": "/*/*/metrics/enabled", "value": "true"}]);
         self.patch(api, on).await;
     }
-}
-
-/// The test program, packed.
-fn zipped() -> String {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lambda_bootstrap/program.rs");
-    let hash = hex::encode(Sha256::digest(std::fs::read(&source).unwrap()));
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bootstrap-{hash}"));
-    if !program.exists() {
-        let staging = program.with_extension(format!("{}-m", std::process::id()));
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let status = std::process::Command::new(rustc)
-            .args(["--edition", "2024", "-O", "-C", "strip=symbols", "-o"])
-            .arg(&staging)
-            .arg(&source)
-            .status()
-            .unwrap();
-        assert!(status.success());
-        std::fs::rename(&staging, &program).unwrap();
-    }
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().unix_permissions(0o755);
-    writer.start_file("bootstrap", options).unwrap();
-    writer.write_all(&std::fs::read(program).unwrap()).unwrap();
-    STANDARD.encode(writer.finish().unwrap().into_inner())
 }

@@ -1,8 +1,6 @@
 //! A local cloud in the test's own process, on a state directory of its own.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-pub mod functions;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
