@@ -109,8 +109,10 @@ impl QueuedEvent {
                 self.refusals += 1;
                 pause
             }
-            // Neither the function nor its permissions will come back by waiting.
-            Err(_) => return Fate::Dropped,
+            // The function is gone, and with it what should be told.
+            Err(error) if error.status.as_u16() == 404 => return Fate::Dropped,
+            // Waiting does not help.
+            Err(_) => return Fate::Done(Condition::RetriesExhausted),
         };
         let due_ms = now_ms + i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         if due_ms - self.received_ms > rules.longest_age_ms {

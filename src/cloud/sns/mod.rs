@@ -40,6 +40,8 @@ const TOPICS: &str = "sns.topics";
 /// Documents of subscriptions, by id.
 const SUBSCRIPTIONS: &str = "sns.subscriptions";
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+/// The most pairs of a map that are read.
+const ENTRIES: usize = 100;
 /// Items of one page of a list.
 const PAGE: usize = 100;
 
@@ -261,7 +263,7 @@ fn entry(xml: &mut Xml, name: &str, value: &str) {
 
 /// The pairs of `{name}.entry.N.key` and `.value`.
 fn entries<'a>(form: &'a Form, name: &str) -> Vec<(&'a str, &'a str)> {
-    (1..)
+    (1..=ENTRIES)
         .map_while(|index| {
             let key = form.get(&format!("{name}.entry.{index}.key"))?;
             Some((key, form.get(&format!("{name}.entry.{index}.value")).unwrap_or("")))

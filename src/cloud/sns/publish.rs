@@ -19,6 +19,8 @@ use crate::wire::Caller;
 const MESSAGE_LIMIT: usize = 262_144;
 /// The longest subject, in characters.
 const SUBJECT_LIMIT: usize = 100;
+/// The most attributes that are read.
+const ATTRIBUTES: usize = 100;
 /// The most entries of a batch.
 const ENTRIES: usize = 10;
 
@@ -185,7 +187,7 @@ fn read(form: &Form, prefix: &str, topic_arn: &str) -> Result<Publication, AwsEr
         Some(_) => return Err(invalid("MessageStructure")),
     };
     let mut attributes = Attributes::new();
-    for index in 1.. {
+    for index in 1..=ATTRIBUTES {
         let entry = format!("{prefix}MessageAttributes.entry.{index}.");
         let Some(name) = form.get(&format!("{entry}Name")) else { break };
         let value = |what: &str| form.get(&format!("{entry}Value.{what}")).map(str::to_owned);

@@ -15,6 +15,8 @@ use crate::protocol::{Form, Xml};
 use crate::store::Change;
 use crate::wire::Caller;
 
+/// The most topics. AWS allows more.
+const LIMIT: usize = 10_000;
 /// The most tags of a topic.
 const TAGS: usize = 50;
 
@@ -49,6 +51,13 @@ impl Sns {
                 return Err(invalid("Tags Reason: Topic already exists with different tags"));
             }
         } else {
+            if self.topics.read().unwrap_or_else(PoisonError::into_inner).len() >= LIMIT {
+                return Err(AwsError::new(
+                    403,
+                    "TopicLimitExceeded",
+                    format!("The local cloud keeps at most {LIMIT} topics."),
+                ));
+            }
             self.write_topic(topic).await?;
         }
         let mut xml = Xml::default();

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::answers::sent;
 use super::error::{batch, missing};
-use super::messages::{HandleInput, SendInput, sent};
+use super::messages::{HandleInput, SendInput};
 use super::{Sqs, body, query_code};
 use crate::error::AwsError;
 use crate::iam::Requester;

@@ -18,6 +18,8 @@ use crate::iam::Requester;
 use crate::store::Change;
 use crate::wire::ApiRequest;
 
+/// The most queues. AWS has no such limit.
+const QUEUES_LIMIT: usize = 10_000;
 /// How long the next purge of a queue has to wait, in milliseconds.
 const PURGE_PAUSE_MS: i64 = 60_000;
 /// The names of attributes that only SQS sets.
@@ -100,6 +102,13 @@ impl Sqs {
             let (now, then) = (asked.show(), existing.show());
             let differs = now.iter().find(|pair| !then.contains(pair)).map_or("", |pair| pair.0);
             return Err(queue_exists(differs));
+        }
+        if self.queues().len() >= QUEUES_LIMIT {
+            return Err(AwsError::new(
+                403,
+                "OverLimit",
+                format!("The local cloud keeps at most {QUEUES_LIMIT} queues."),
+            ));
         }
         self.check_redrive(&name, &settings)?;
         let now = self.core.now_millis();

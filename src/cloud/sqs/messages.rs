@@ -3,17 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::answers::{Receipt, sent, shown};
 use super::error::{full, invalid, invalid_value, missing, no_queue, receipt_handle};
-use super::message::{
-    Attributes, Message, Receives, check_attributes, check_body, md5_of_attributes, md5_of_body,
-    size,
-};
+use super::message::{Attributes, Message, Receives, check_attributes, check_body, size};
 use super::queue::{Kept, Taken};
 use super::settings::queue_arn;
 use super::{BYTES_LIMIT, COUNT_LIMIT, MESSAGES, RECEIVES, Sqs, body, key, name_of_arn};
@@ -353,13 +349,13 @@ impl Sqs {
             let queues = self.queues();
             let queue = queues.get(name).ok_or_else(no_queue)?;
             for handle in handles {
-                let Some((sequence, count)) = read_handle(name, handle) else {
+                let Some(receipt) = Receipt::read(name, handle) else {
                     refusals.push(Some(receipt_handle(handle)));
                     continue;
                 };
                 refusals.push(None);
-                if queue.get(sequence).is_some_and(|kept| kept.receives.count == count) {
-                    sequences.push(sequence);
+                if queue.get(receipt.sequence).is_some_and(|kept| receipt.is_of(kept)) {
+                    sequences.push(receipt.sequence);
                 }
             }
         }
@@ -395,13 +391,13 @@ impl Sqs {
         let handle = input.receipt_handle.as_deref().ok_or_else(|| missing("ReceiptHandle"))?;
         let seconds = input.visibility_timeout.ok_or_else(|| missing("VisibilityTimeout"))?;
         let until = i64::from(hidden_seconds(seconds)?) * 1000;
-        let (sequence, count) = read_handle(name, handle).ok_or_else(|| receipt_handle(handle))?;
+        let receipt = Receipt::read(name, handle).ok_or_else(|| receipt_handle(handle))?;
+        let sequence = receipt.sequence;
         let now = self.core.now_millis();
         let changed = {
             let mut queues = self.queues();
             let queue = queues.get_mut(name).ok_or_else(no_queue)?;
-            let current = queue.get(sequence).is_some_and(|kept| kept.receives.count == count);
-            if !current {
+            if !queue.get(sequence).is_some_and(|kept| receipt.is_of(kept)) {
                 return Err(invalid_value(
                     handle,
                     "ReceiptHandle",
@@ -433,86 +429,4 @@ fn hidden_seconds(seconds: i64) -> Result<u32, AwsError> {
             "VisibilityTimeout must be >= 0 and <= 43200.",
         )
     })
-}
-
-/// The answer to a sent message.
-pub(super) fn sent(message: &Message, system: Option<&Attributes>) -> Map<String, Value> {
-    let mut answer = Map::new();
-    answer.insert("MessageId".to_owned(), message.id.as_str().into());
-    answer.insert("MD5OfMessageBody".to_owned(), md5_of_body(&message.body).into());
-    if let Some(digest) = md5_of_attributes(&message.attributes) {
-        answer.insert("MD5OfMessageAttributes".to_owned(), digest.into());
-    }
-    if let Some(digest) = system.and_then(md5_of_attributes) {
-        answer.insert("MD5OfMessageSystemAttributes".to_owned(), digest.into());
-    }
-    answer
-}
-
-/// What stands for one receive of a message: it outlives a restart of the cloud.
-pub(super) fn write_handle(queue: &str, kept: &Kept) -> String {
-    let Kept { message, receives } = kept;
-    STANDARD.encode(format!("{queue} {} {} {}", message.sequence, receives.count, message.id))
-}
-
-/// The message and the receive that a handle stands for.
-fn read_handle(queue: &str, handle: &str) -> Option<(u64, u32)> {
-    let text = String::from_utf8(STANDARD.decode(handle).ok()?).ok()?;
-    let mut parts = text.split(' ');
-    if parts.next() != Some(queue) {
-        return None;
-    }
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-/// A received message as it is answered.
-fn shown(queue: &str, kept: &Kept, system: &[String], wanted: &[String]) -> Value {
-    let message = &kept.message;
-    let mut answer = Map::new();
-    answer.insert("MessageId".to_owned(), message.id.as_str().into());
-    answer.insert("ReceiptHandle".to_owned(), write_handle(queue, kept).into());
-    answer.insert("MD5OfBody".to_owned(), md5_of_body(&message.body).into());
-    answer.insert("Body".to_owned(), message.body.as_str().into());
-    let all = system.iter().any(|name| name == "All");
-    let system: Map<String, Value> = system_attributes(kept)
-        .into_iter()
-        .filter(|(name, _)| all || system.iter().any(|wanted| wanted == name))
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect();
-    if !system.is_empty() {
-        answer.insert("Attributes".to_owned(), Value::Object(system));
-    }
-    let is_wanted = |name: &str| {
-        wanted.iter().any(|wanted| {
-            wanted == "All"
-                || wanted == ".*"
-                || wanted == name
-                || wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
-        })
-    };
-    let attributes: Attributes = message
-        .attributes
-        .iter()
-        .filter(|(name, _)| is_wanted(name))
-        .map(|(name, attribute)| (name.clone(), attribute.clone()))
-        .collect();
-    if let Some(digest) = md5_of_attributes(&attributes) {
-        answer.insert("MD5OfMessageAttributes".to_owned(), digest.into());
-        answer.insert("MessageAttributes".to_owned(), json!(attributes));
-    }
-    Value::Object(answer)
-}
-
-/// What SQS itself tells of a message.
-pub(super) fn system_attributes(kept: &Kept) -> Vec<(&'static str, String)> {
-    let Kept { message, receives } = kept;
-    let mut shown = vec![
-        ("ApproximateReceiveCount", receives.count.to_string()),
-        ("SentTimestamp", message.sent_ms.to_string()),
-        ("SenderId", message.sender.clone()),
-        ("ApproximateFirstReceiveTimestamp", receives.first_ms.to_string()),
-    ];
-    shown.extend(message.trace_header.clone().map(|trace| ("AWSTraceHeader", trace)));
-    shown.extend(message.moved_from.clone().map(|arn| ("DeadLetterQueueSourceArn", arn)));
-    shown
 }

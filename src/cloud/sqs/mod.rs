@@ -4,6 +4,7 @@
 //! end of the process. FIFO queues, encryption with keys of KMS and the older query protocol are
 //! refused by name.
 
+mod answers;
 mod batch;
 mod control;
 mod error;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::answers::{system_attributes, write_handle};
 use super::error::no_queue;
 use super::message::{
     Attributes, check_attributes, check_body, md5_of_attributes, md5_of_body, size,
 };
-use super::messages::{HandleInput, NewMessage, system_attributes, write_handle};
+use super::messages::{HandleInput, NewMessage};
 use super::{Sqs, name_of_arn};
 use crate::error::AwsError;
 use crate::iam::Requester;

@@ -20,6 +20,8 @@ use crate::wire::{Answer, ApiRequest};
 use super::input::{MappingInput, Source};
 use super::model::{Mapping, Pending, StreamSettings, arn};
 
+/// The most mappings. AWS has no such limit.
+const LIMIT: usize = 1000;
 /// How long a change stays pending: nothing has to be waited for here, but clients must wait as
 /// they must on AWS.
 const TAKES_EFFECT_AFTER: Duration = Duration::from_millis(5);
@@ -72,6 +74,11 @@ impl Lambda {
         self.check_mapping(&mapping, source).await?;
         let _writing = self.mappings.writing.lock().await;
         self.refuse_second(&mapping, source)?;
+        if self.mappings.all().len() >= LIMIT {
+            return Err(invalid_parameter(format!(
+                "The local cloud keeps at most {LIMIT} event source mappings."
+            )));
+        }
         if mapping.stream.is_some() {
             let position = self.first_position(&mapping).await?;
             self.mappings.set_checkpoint(&mapping.uuid, &position).await?;
