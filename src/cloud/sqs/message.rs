@@ -218,3 +218,47 @@ pub fn md5_of_attributes(attributes: &Attributes) -> Option<String> {
     }
     Some(hex::encode(md5::compute(text).0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_that_clients_calculate() {
+        assert_eq!(md5_of_body("This is a test message"), "fafb00f5732ab283681e124bf8747ed1");
+        let number =
+            Attributes::from([("timestamp".into(), Attribute::number(1_493_147_359_900_i64))]);
+        let digest = md5_of_attributes(&number);
+        assert_eq!(digest.as_deref(), Some("235c5c510d26fb653d073faed50ae77c"));
+        let attribute = |data_type: &str, text: Option<&str>, binary: Option<&str>| Attribute {
+            data_type: data_type.to_owned(),
+            string_value: text.map(str::to_owned),
+            binary_value: binary.map(str::to_owned),
+        };
+        let several = Attributes::from([
+            ("k".into(), attribute("String", Some("v"), None)),
+            ("n".into(), attribute("Number.int", Some("12"), None)),
+            ("b".into(), attribute("Binary", None, Some("AP8="))),
+        ]);
+        let digest = md5_of_attributes(&several);
+        assert_eq!(digest.as_deref(), Some("d14ec721ccb3f470fa432cf39a873e7b"));
+        assert_eq!(md5_of_attributes(&Attributes::new()), None);
+    }
+
+    #[test]
+    fn bodies_and_attributes_are_checked() {
+        assert!(check_body("a\tb\n\u{1f600}").is_ok());
+        assert!(check_body("").is_err());
+        assert!(check_body("a\u{0}").is_err());
+        let named = |name: &str, attribute: Attribute| {
+            check_attributes(&Attributes::from([(name.to_owned(), attribute)]))
+        };
+        assert!(named("a.b-c_1", Attribute::string("x")).is_ok());
+        assert!(named("a..b", Attribute::string("x")).is_err());
+        assert!(named("a", Attribute::string("")).is_err());
+        let no_number = Attribute { data_type: "Number".to_owned(), ..Attribute::string("x") };
+        assert!(named("a", no_number).is_err());
+        let no_type = Attribute { data_type: "Text".to_owned(), ..Attribute::string("x") };
+        assert!(named("a", no_type).is_err());
+    }
+}
