@@ -30,6 +30,8 @@ pub struct Timing {
     pub function_creation: Duration,
     /// How long an update of a function stays `InProgress`.
     pub function_update: Duration,
+    /// How long an event source mapping is `Creating`, `Updating` and so on.
+    pub mapping_change: Duration,
     /// How many live tail sessions may run at once.
     pub live_tail_sessions: usize,
 }
@@ -40,6 +42,7 @@ impl Timing {
         role_propagation: Duration::ZERO,
         function_creation: Duration::from_millis(5),
         function_update: Duration::from_millis(5),
+        mapping_change: Duration::from_millis(5),
         live_tail_sessions: usize::MAX,
     };
     /// About as long as on AWS. AWS promises no times: these are ordinary ones for a function from a
@@ -48,6 +51,7 @@ impl Timing {
         role_propagation: Duration::from_secs(6),
         function_creation: Duration::from_secs(3),
         function_update: Duration::from_secs(2),
+        mapping_change: Duration::from_secs(10),
         // CloudWatch Logs quotas, "Live Tail concurrent sessions".
         live_tail_sessions: 15,
     };

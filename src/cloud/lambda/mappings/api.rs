@@ -1,7 +1,6 @@
 //! `Create`-, `Get`-, `List`-, `Update`- and `DeleteEventSourceMapping`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -22,9 +21,6 @@ use super::model::{Mapping, Pending, StreamSettings, arn};
 
 /// The most mappings. AWS has no such limit.
 const LIMIT: usize = 1000;
-/// How long a change stays pending: nothing has to be waited for here, but clients must wait as
-/// they must on AWS.
-const TAKES_EFFECT_AFTER: Duration = Duration::from_millis(5);
 
 impl Lambda {
     pub(in crate::lambda) async fn create_mapping(
@@ -219,7 +215,7 @@ impl Lambda {
         let lambda = Arc::clone(self);
         let uuid = uuid.to_owned();
         tokio::spawn(async move {
-            tokio::time::sleep(TAKES_EFFECT_AFTER).await;
+            tokio::time::sleep(lambda.core.timing.mapping_change).await;
             let _writing = lambda.mappings.writing.lock().await;
             let Some(mapping) = lambda.mappings.find(&uuid) else { return };
             let after = match mapping.pending {
