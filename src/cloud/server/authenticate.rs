@@ -55,7 +55,7 @@ impl Gate {
         let authorization = match authorization {
             Some(Ok(authorization)) => authorization,
             // What a subscriber was told, and nothing else, lets them in.
-            None if Sns::is_public(request) => return Ok((Service::Sns, Caller::Operator)),
+            None if Sns::is_public(request) => return Ok((Service::Sns, Caller::Cloud)),
             _ if self.any_credentials => {
                 let service = Service::of_request(request).ok_or_else(|| {
                     let text = "The request names no service: sign it, or send x-amz-target.";
