@@ -426,8 +426,36 @@ async fn documents_in_a_functions_output_and_its_invocations_become_metrics() {
     let detail = [("ApiName", "shop"), ("Stage", "dev"), ("Method", "GET"), ("Resource", "/greet")];
     assert_eq!(total(&client, of("Count", &detail), "Sum").await, None);
     functions.detail(&api).await;
+    let group = "arn:aws:logs:us-east-1:000000000000:log-group:/shop/access:*";
+    let format = "$context.httpMethod $context.resourcePath $context.status \
+                  $context.integration.status $context.error.responseType $context.responseLength";
+    functions
+        .patch(
+            &api,
+            serde_json::json!([
+                {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": group},
+                {"op": "replace", "path": "/accessLogSettings/format", "value": format},
+                {"op": "replace", "path": "/*/*/logging/loglevel", "value": "INFO"},
+                {"op": "replace", "path": "/*/*/logging/dataTrace", "value": "true"},
+            ]),
+        )
+        .await;
     assert_eq!(functions.get(&api, "/dev/greet").await, 418);
     becomes(&client, of("Count", &detail), "Sum", 1.0).await;
+    assert_eq!(functions.get(&api, "/dev/nowhere").await, 403);
+    let access = functions.lines("/shop/access", 2).await;
+    assert_eq!(access[0], "GET /greet 418 418 - 5");
+    assert_eq!(access[1], "GET - 403 - MISSING_AUTHENTICATION_TOKEN 42");
+    let lines = functions.lines(&format!("API-Gateway-Execution-Logs_{api}/dev"), 10).await;
+    for expected in [
+        "Starting execution for request: ",
+        "HTTP Method: GET, Resource Path: /greet",
+        "Received response. Status: 200, Integration latency: ",
+        "Endpoint response body before transformations: {\"statusCode\":418",
+        "Method completed with status: 418",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
+    }
     cloud.stop().await;
 }
 

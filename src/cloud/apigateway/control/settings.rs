@@ -175,6 +175,10 @@ pub(super) fn access_log(stage: &mut Stage, operation: &PatchOperation) -> Resul
     if operation.text().is_empty() {
         return Err(bad_request("Access Log value must not be empty"));
     }
+    if operation.text().contains(":firehose:") {
+        let what = "access logs to a Firehose delivery stream";
+        return Err(AwsError::not_implemented("API Gateway", what));
+    }
     *member = Some(operation.text().to_owned());
     stage.access_log_settings = Some(settings);
     Ok(())

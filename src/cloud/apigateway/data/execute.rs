@@ -43,6 +43,10 @@ pub(in super::super) async fn execute(
             let answer = serve(stage, &live.caches, plans, backends, &mut context).await;
             let name = api.as_ref().map_or("", |api| api.name.as_str());
             backends.measured(context.notes.record(&context, name, &answer));
+            if let Some(log) = &stage.access {
+                let line = log.line(&context, &answer);
+                log.write(now, line, backends).await;
+            }
             answer
         }
         None => Failure::forbidden().answer(&context, None, &BTreeMap::new(), &BTreeMap::new()),
@@ -155,6 +159,7 @@ pub(super) fn refuse(
     context: &Context<'_>,
     matched: Option<&Matched<'_>>,
 ) -> Answer {
+    context.notes.failed(failure);
     failure.answer(context, matched, &serving.tree.responses, &serving.variables)
 }
 
@@ -204,7 +209,14 @@ pub(super) async fn integrate(
             if payload.len() > check::LARGEST_EVENT {
                 return Err(Failure::too_large());
             }
-            log.info(context, || format!("Endpoint request to function: {function}"));
+            let uri = invocation_uri(&function);
+            log.data(context, || format!("Endpoint request URI: {uri}"));
+            log.data(context, || {
+                let body = String::from_utf8_lossy(&payload);
+                format!("Endpoint request body after transformations: {body}")
+            });
+            log.info(context, || format!("Sending request to {uri}"));
+            let sent = Instant::now();
             let call = FunctionCall {
                 function,
                 payload,
@@ -215,20 +227,37 @@ pub(super) async fn integrate(
             let answered = within(called.timeout_ms, backends.call(call))
                 .await?
                 .map_err(|error| refused_call(&error))?;
+            log.info(context, || {
+                let latency = sent.elapsed().as_millis();
+                format!("Received response. Status: 200, Integration latency: {latency} ms")
+            });
+            log.data(context, || {
+                let body = String::from_utf8_lossy(&answered.payload);
+                format!("Endpoint response body before transformations: {body}")
+            });
             if answered.failed {
+                context.notes.answered(200, 200);
                 return Err(Failure::bad_gateway(
                     "Lambda execution failed with status 200 due to customer function error",
                 ));
             }
             let accept = context.header("accept");
             let types = &serving.tree.binary_media_types;
-            let mut answer = proxy::answer(&answered.payload, accept, types)?;
+            let answer = proxy::answer(&answered.payload, accept, types);
+            let own = answer.as_ref().map_or(200, |answer| answer.status().as_u16());
+            context.notes.answered(200, own);
+            let mut answer = answer?;
             if let Ok(trace) = HeaderValue::from_str(&context.trace_id) {
                 answer.headers_mut().insert("x-amzn-trace-id", trace);
             }
             Ok(answer)
         }
     }
+}
+
+/// Where the gateway calls a function, as its log says it.
+pub(super) fn invocation_uri(function: &str) -> String {
+    format!("https://lambda.{REGION}.amazonaws.com/2015-03-31/functions/{function}/invocations")
 }
 
 /// Waits for a call as long as the integration allows. The function of a call that takes longer

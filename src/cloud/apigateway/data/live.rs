@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::super::model::{Api, CacheTransition, MethodSetting, Stage, Texts};
+use super::access::AccessLog;
 use super::cache::Caches;
 use super::throttle::{Bucket, Limit};
 use super::tree::Tree;
@@ -35,6 +36,8 @@ pub(super) struct LiveStage {
     pub canary: Option<(f64, Serving)>,
     /// The stage's cache, where it has one.
     pub cluster: Option<Cluster>,
+    /// Where the stage logs its requests.
+    pub access: Option<AccessLog>,
     /// Rules by resource path and declared verb; none for methods without settings.
     rules: HashMap<String, HashMap<String, Rules>>,
 }
@@ -127,7 +130,8 @@ impl LiveApi {
                 add_rules(&mut rules, &stage.method_settings, path, verb, before);
             }
         }
-        Some(LiveStage { stable, canary, cluster: cluster(stage), rules })
+        let access = stage.access_log_settings.as_ref().and_then(AccessLog::of);
+        Some(LiveStage { stable, canary, cluster: cluster(stage), access, rules })
     }
 
     fn serving(

@@ -186,7 +186,7 @@ fn test_time(millis: i64) -> String {
 }
 
 /// A name like the hashes that AWS uses for the streams of this group.
-fn stream(group: &str) -> String {
+pub(super) fn stream(group: &str) -> String {
     use sha2::{Digest as _, Sha256};
     hex::encode(&Sha256::digest(group.as_bytes())[..16])
 }

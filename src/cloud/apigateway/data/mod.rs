@@ -1,5 +1,6 @@
 //! The data plane: a request to a stage, from its route to its answer.
 
+mod access;
 pub(super) mod backend;
 mod cache;
 mod check;

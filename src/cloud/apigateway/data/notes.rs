@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::super::model::MethodSetting;
+use super::failure::Failure;
 use super::request::Context;
 use super::tree::Matched;
 use crate::metrics::RequestRecord;
@@ -14,14 +15,39 @@ pub(super) struct Notes {
     began: Instant,
     route: OnceLock<Route>,
     integration: OnceLock<Duration>,
+    backend: OnceLock<Statuses>,
     cache_hit: OnceLock<bool>,
+    failure: OnceLock<Failed>,
 }
 
 /// The method that serves the request.
-struct Route {
-    path: String,
+pub(super) struct Route {
+    /// The resource's path.
+    pub path: String,
+    /// The resource.
+    pub resource_id: String,
     /// The stage has detailed metrics for it.
     detailed: bool,
+}
+
+/// What the back end answered.
+pub(super) struct Statuses {
+    /// The status of the service's own answer.
+    pub service: u16,
+    /// The status that the back end gave the request.
+    pub own: u16,
+}
+
+/// Why the request was refused or failed.
+pub(super) struct Failed {
+    /// AWS's type of the answer.
+    pub kind: &'static str,
+    /// What the client was told.
+    pub message: String,
+    /// What the log says.
+    pub reason: Option<String>,
+    /// How a body violates its model.
+    pub violations: Option<String>,
 }
 
 impl Default for Notes {
@@ -30,7 +56,9 @@ impl Default for Notes {
             began: Instant::now(),
             route: OnceLock::new(),
             integration: OnceLock::new(),
+            backend: OnceLock::new(),
             cache_hit: OnceLock::new(),
+            failure: OnceLock::new(),
         }
     }
 }
@@ -39,7 +67,12 @@ impl Notes {
     /// The request's method was found, and what the stage does for it.
     pub fn matched(&self, matched: &Matched<'_>, setting: Option<&MethodSetting>) {
         let detailed = setting.is_some_and(|setting| setting.metrics_enabled);
-        let _ = self.route.set(Route { path: matched.route.path.clone(), detailed });
+        let route = Route {
+            path: matched.route.path.clone(),
+            resource_id: matched.route.resource_id.clone(),
+            detailed,
+        };
+        let _ = self.route.set(route);
     }
 
     /// The integration has answered or failed after this time.
@@ -47,9 +80,50 @@ impl Notes {
         let _ = self.integration.set(took);
     }
 
+    /// The service behind the integration answered with a status of its own, and the back end
+    /// with one for the request.
+    pub fn answered(&self, service: u16, own: u16) {
+        let _ = self.backend.set(Statuses { service, own });
+    }
+
     /// The stage's cache was asked, and had the answer or not.
     pub fn looked_up(&self, hit: bool) {
         let _ = self.cache_hit.set(hit);
+    }
+
+    /// The request failed; the first failure is the one that counts.
+    pub fn failed(&self, failure: &Failure) {
+        let _ = self.failure.set(Failed {
+            kind: failure.kind,
+            message: failure.message.to_string(),
+            reason: failure.reason.clone(),
+            violations: failure.violations.clone(),
+        });
+    }
+
+    /// The method that serves the request, where there is one.
+    pub fn route(&self) -> Option<&Route> {
+        self.route.get()
+    }
+
+    /// What the back end answered, where it did.
+    pub fn backend(&self) -> Option<&Statuses> {
+        self.backend.get()
+    }
+
+    /// Why the request failed, where it did.
+    pub fn failure(&self) -> Option<&Failed> {
+        self.failure.get()
+    }
+
+    /// Time since the request came, in whole ms.
+    pub fn latency_ms(&self) -> f64 {
+        millis(self.began.elapsed())
+    }
+
+    /// What the integration took, in whole ms, where it was reached.
+    pub fn integration_ms(&self) -> Option<f64> {
+        self.integration.get().copied().map(millis)
     }
 
     /// What metrics count of the request.
@@ -61,8 +135,8 @@ impl Notes {
             stage: context.stage.to_owned(),
             detail: detailed.map(|route| (context.request.method.to_string(), route.path.clone())),
             status: answer.status().as_u16(),
-            latency_ms: millis(self.began.elapsed()),
-            integration_ms: self.integration.get().copied().map(millis),
+            latency_ms: self.latency_ms(),
+            integration_ms: self.integration_ms(),
             cache_hit: self.cache_hit.get().copied(),
         }
     }

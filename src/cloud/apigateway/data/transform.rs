@@ -13,13 +13,12 @@ use serde_json::Value;
 use super::backend::{Backends, FunctionCall};
 use super::check::{LARGEST_BODY, LARGEST_EVENT};
 use super::event::media_matches;
-use super::execute::{refused_call, source_arn, within};
+use super::execute::{invocation_uri, refused_call, source_arn, within};
 use super::failure::Failure;
 use super::log::ExecutionLog;
 use super::mapping::{Compiled, MappedResponse, Mapping, Templates};
 use super::tree::Called;
 use super::variables::{View, plain, selected};
-use crate::core::REGION;
 use crate::vtl::{Limits, TemplateError};
 use crate::wire::{Answer, full};
 
@@ -71,9 +70,7 @@ pub(super) async fn function(
             })
         })
         .is_some_and(|kind| kind == "Event");
-    let uri = format!(
-        "https://lambda.{REGION}.amazonaws.com/2015-03-31/functions/{function}/invocations"
-    );
+    let uri = invocation_uri(&function);
     log.data(context, || format!("Endpoint request URI: {uri}"));
     log.data(context, || {
         format!(
@@ -101,6 +98,7 @@ pub(super) async fn function(
         .await?
         .map_err(|error| refused_call(&error))?;
     let status = if event { 202 } else { 200 };
+    context.notes.answered(status, status);
     log.info(context, || {
         let latency = sent.elapsed().as_millis();
         format!("Received response. Status: {status}, Integration latency: {latency} ms")

@@ -162,6 +162,27 @@ impl Functions<'_> {
         assert_eq!(patched.0, 200, "{}", patched.1);
     }
 
+    /// The lines of a log group, once there are so many.
+    pub async fn lines(&self, group: &str, least: usize) -> Vec<String> {
+        let host = self.0.endpoint.trim_start_matches("http://");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {host}\r\n\
+             x-amz-target: Logs_20140328.FilterLogEvents\r\n"
+        );
+        let body = json!({ "logGroupName": group }).to_string();
+        for _ in 0..1000 {
+            let (_, answer) = self.0.raw(&head, &body).await;
+            let answer: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+            let events = answer["events"].as_array().cloned().unwrap_or_default();
+            if events.len() >= least {
+                let text = |event: &Value| event["message"].as_str().unwrap().to_owned();
+                return events.iter().map(text).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{group} has fewer than {least} lines");
+    }
+
     /// Switches on metrics by method.
     pub async fn detail(&self, api: &str) {
         let on = json!([{"op": "replace", "path": "/*/*/metrics/enabled", "value": "true"}]);
