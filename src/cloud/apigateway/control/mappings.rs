@@ -18,7 +18,8 @@ pub(in super::super) fn check_request(method: &Method, parameters: &Texts) -> Re
         match from_request(method, expression) {
             Source::Fine => {}
             Source::Undeclared => {
-                errors.push(format!("Invalid mapping expression parameter specified: {expression}"))
+                errors
+                    .push(format!("Invalid mapping expression parameter specified: {expression}"));
             }
             Source::Unknown => {
                 errors.push(format!("Invalid mapping expression specified: {expression}"));
