@@ -12,6 +12,8 @@ pub mod core;
 pub mod dynamodb;
 pub mod error;
 pub mod event_pattern;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod iam;
 pub mod lambda;
 pub mod layout;

@@ -23,6 +23,8 @@ use std::sync::Arc;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+#[doc(hidden)]
+pub use control::try_import;
 pub use data::ExecuteRequest;
 
 use crate::core::{Core, REGION};

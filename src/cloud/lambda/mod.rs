@@ -273,6 +273,12 @@ impl Lambda {
     }
 }
 
+/// The name of the operation that a request means: the entrance for fuzzing.
+#[doc(hidden)]
+pub fn operation_of(request: &ApiRequest) -> String {
+    format!("{:?}", Operation::of(request))
+}
+
 /// The function that a request names, in its path and its `Qualifier`.
 fn function_name(request: &ApiRequest, function: &str) -> Result<FunctionName, AwsError> {
     let qualifier = request.query_value("Qualifier");

@@ -113,6 +113,13 @@ impl Logs {
     }
 }
 
+/// Matches messages against a filter pattern: the entrance for fuzzing.
+#[doc(hidden)]
+pub fn try_pattern<'a>(pattern: &str, messages: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let pattern = pattern::Pattern::parse(pattern).ok()?;
+    Some(messages.filter(|message| pattern.matches(message)).count())
+}
+
 /// Splits a line that is too long for one event, at character boundaries.
 fn split((timestamp, mut text): (i64, String)) -> Vec<(i64, String)> {
     let mut parts = Vec::new();

@@ -183,3 +183,12 @@ impl Drop for Metrics {
         self.stopped.cancel();
     }
 }
+
+/// Reads the input of a request in every protocol of `CloudWatch`: the entrance for fuzzing.
+#[doc(hidden)]
+pub fn read_input(request: &crate::wire::ApiRequest) {
+    use crate::protocol::Protocol;
+    for kind in [protocol(&request.headers), Protocol::Query, Protocol::Json10] {
+        let _ = wire::read(request, kind);
+    }
+}

@@ -57,6 +57,26 @@ pub struct Server {
 #[error("the answer is lost on purpose")]
 struct AnswerLost;
 
+/// Reads everything that the listener reads of a request before a service sees it: the entrance for
+/// fuzzing. Says whether the request is for a deployed API, or signed with `secret`.
+#[doc(hidden)]
+pub fn read_head(request: &crate::wire::ApiRequest, secret: &str) -> (bool, bool) {
+    let host = origin::classify(request.header("host").unwrap_or(""));
+    let executes = execute::target(&host, &request.path).is_some();
+    let local = origin::origin_is_local(&request.headers);
+    let signed = sigv4::Signed {
+        method: &request.method,
+        path: &request.path,
+        query: &request.query,
+        headers: &request.headers,
+        body: &request.body,
+    };
+    let now = time::OffsetDateTime::now_utc();
+    let authorization = authenticate::authorization(&request.headers);
+    let is_signed = matches!(authorization, Some(Ok(a)) if a.verify(secret, &signed, now).is_ok());
+    (executes, local && is_signed)
+}
+
 /// Serves until the cloud stops; running requests get a moment to end.
 pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     let connections = TaskTracker::new();

@@ -38,6 +38,7 @@ pub(super) use mappings::{
 };
 pub(super) use methods::check_parameters;
 pub(super) use resources::add as add_resource;
+pub use restapis::try_import;
 
 /// A control-plane request with what its operations need to know.
 pub(super) struct Call<'a> {

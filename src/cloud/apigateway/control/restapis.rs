@@ -114,6 +114,18 @@ async fn import_new(apis: &Apis, call: &Call<'_>) -> Outcome {
     reply
 }
 
+/// Applies a document to an API of its own that nobody keeps, and counts the warnings: the entrance
+/// for fuzzing.
+#[doc(hidden)]
+pub fn try_import(body: &[u8]) -> Result<usize, AwsError> {
+    let document = import::parse(body)?;
+    let basics = Basics { name: Some(import::title(&document)?), ..Basics::default() };
+    let mut definition = definition(basics, 0, |_| false)?;
+    let options =
+        import::Options { mode: import::Mode::Overwrite, fail_on_warnings: false, base_path: None };
+    import::apply(&mut definition, &document, &options).map(|warnings| warnings.len())
+}
+
 async fn put(apis: &Apis, call: &Call<'_>, id: &str) -> Outcome {
     let mode = match call.query("mode").as_deref() {
         None | Some("merge") => import::Mode::Merge,

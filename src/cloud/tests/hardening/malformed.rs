@@ -254,6 +254,15 @@ fn check(service: &str, what: &str, reply: &Reply) {
             assert!(text.starts_with("<ErrorResponse"), "{}", told());
             assert!(text.trim_end().ends_with("</ErrorResponse>"), "{}", told());
         }
+        "sns" => assert!(reply.text().starts_with("<ErrorResponse"), "{}", told()),
+        "monitoring" if reply.header("smithy-protocol").is_some() => {
+            let named = reply.body.windows(6).any(|window| window == b"__type");
+            assert!(
+                named && reply.header("content-type") == Some("application/cbor"),
+                "{}",
+                told()
+            );
+        }
         // Answered in one of the forms above, by what the request looks like.
         _ => {}
     }

@@ -84,6 +84,26 @@ async fn a_policy_that_allows_nothing_refuses_every_service_by_action_and_resour
         "dynamodb:DescribeTable",
         "arn:aws:dynamodb:us-east-1:000000000000:table/t",
     );
+    let queue = target(&cloud, "AmazonSQS.CreateQueue", &json!({"QueueName": "q"})).await;
+    let topic = query(&cloud, "2010-03-31", "CreateTopic", &[("Name", "t")]).await;
+    let metrics = query(&cloud, "2010-08-01", "ListMetrics", &[]).await;
+    for (reply, action) in [
+        (queue, "sqs:CreateQueue on resource: arn:aws:sqs:us-east-1:000000000000:q"),
+        (topic, "SNS:CreateTopic on resource: arn:aws:sns:us-east-1:000000000000:t"),
+        (metrics, "cloudwatch:ListMetrics on resource: "),
+    ] {
+        assert!(matches!(reply.status, 400 | 403), "{}", reply.text());
+        let expected =
+            format!("User: {USER} is not authorized to perform: {action}").to_lowercase();
+        assert!(reply.message().to_lowercase().contains(&expected), "{}", reply.text());
+    }
+    let mapping =
+        json!({"FunctionName": "f", "EventSourceArn": "arn:aws:sqs:us-east-1:000000000000:q"});
+    let mapping = call(&cloud, "POST", "/2015-03-31/event-source-mappings", &mapping).await;
+    assert!(
+        mapping.message().contains("lambda:CreateEventSourceMapping on resource: "),
+        "{mapping:?}"
+    );
     // Who one is needs no permission.
     let me = query(&cloud, "2011-06-15", "GetCallerIdentity", &[]).await;
     assert_eq!(me.status, 200);
