@@ -121,6 +121,11 @@ fn lambda_answers_as_recorded() {
     check("lambda", "Lambda");
 }
 
+#[test]
+fn api_gateway_answers_as_recorded() {
+    check("apigateway", "API Gateway");
+}
+
 /// No test but a function: the local cloud starts it, and it answers `{"json": EVENT}`.
 #[test]
 #[ignore = "a function's program, which the local cloud starts"]
