@@ -28,6 +28,9 @@ impl Names<'_> {
             }
             "error.validationErrorString" => self.failure?.violations.clone()?,
             "error.responseType" => self.failure?.kind.to_owned(),
+            "accountId" => crate::core::ACCOUNT_ID.to_owned(),
+            "protocol" => "HTTP/1.1".to_owned(),
+            "isCanaryRequest" => context.canary.to_string(),
             "requestId" => context.request_id.clone(),
             "extendedRequestId" => context.extended_request_id.clone(),
             "apiId" => context.request.api_id.clone(),

@@ -113,6 +113,13 @@ pub(super) async fn function(
         let document: Value = serde_json::from_slice(&answered.payload).unwrap_or_default();
         document["errorMessage"].as_str().unwrap_or_default().to_owned()
     });
+    if let Some(message) = &failure {
+        log.info(context, || {
+            format!(
+                "Lambda execution failed with status 200 due to customer function error: {message}."
+            )
+        });
+    }
     let mut headers = vec![("Content-Type", "application/json".to_owned())];
     if answered.failed {
         headers.push(("X-Amz-Function-Error", "Unhandled".to_owned()));

@@ -344,6 +344,13 @@ async fn a_method_is_tested_as_it_is_defined_now() {
         let arn = &calls.last().unwrap().source_arn;
         assert!(arn.ends_with(&format!("{api}/test-invoke-stage/GET/lambda")), "{arn}");
     }
+    fails(&bench, "NotFoundError");
+    let asked = json!({ "pathWithQueryString": "/lambda?ID=5",
+        "stageVariables": { "lambdaAlias": "live" } });
+    let result = bench.call("POST", &target, asked).await.json();
+    assert_eq!(result["status"], 404);
+    let line = "Lambda execution failed with status 200 due to customer function error: NotFound";
+    assert!(result["log"].as_str().unwrap().contains(line), "{}", result["log"]);
     let result = bench.call("POST", &target, json!({})).await.json();
     assert_eq!(result["status"], 500);
     assert_eq!(result["body"], r#"{"message": "Internal server error"}"#);
