@@ -20,9 +20,10 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use sha2::{Digest as _, Sha256};
 
 use super::failure::Failure;
-use super::live::{LiveStage, Rules};
+use super::live::{LiveStage, Rules, Serving};
 use super::request::Context;
-use super::tree::{Matched, Place};
+use super::tree::{KeyPart, Matched, Place};
+use super::variables::View;
 use crate::core::{ACCOUNT_ID, REGION};
 use crate::wire::{Answer, full};
 
@@ -112,8 +113,13 @@ pub(super) fn used_by(
     if !on || context.now < cluster.ready_at {
         return Ok(None);
     }
+    let serving = match &stage.canary {
+        Some((_, serving)) if canary => serving,
+        _ => &stage.stable,
+    };
+    let own = (cluster.id, canary && !cluster.shared_with_canary);
     let mut using = Use {
-        key: key(context, matched, cluster.id, canary && !cluster.shared_with_canary),
+        key: key(context, matched, own, serving),
         lives: Duration::from_secs(lives),
         refresh: wants_refresh(context),
         warns: false,
@@ -202,39 +208,62 @@ fn may_not_invalidate(context: &Context<'_>, matched: &Matched<'_>) -> Failure {
 }
 
 /// Stage, namespace, verb and the listed parameters, each with its length.
-fn key(context: &Context<'_>, matched: &Matched<'_>, cluster: u64, canary: bool) -> Key {
-    let mut digest = Sha256::new();
-    let mut add = |part: &[u8]| {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part);
-    };
-    add(context.request.api_id.as_bytes());
-    add(context.stage.as_bytes());
-    add(&cluster.to_le_bytes());
-    add(&[u8::from(canary)]);
-    add(context.request.method.as_str().as_bytes());
-    add(matched.method.cache.namespace.as_bytes());
-    for (place, name) in &matched.method.cache.parameters {
-        add(name.as_bytes());
-        match place {
-            Place::Path => {
+fn key(
+    context: &Context<'_>,
+    matched: &Matched<'_>,
+    (cluster, canary): (u64, bool),
+    serving: &Serving,
+) -> Key {
+    let mut key = Digest::default();
+    key.add(context.request.api_id.as_bytes());
+    key.add(context.stage.as_bytes());
+    key.add(&cluster.to_le_bytes());
+    key.add(&[u8::from(canary)]);
+    key.add(context.request.method.as_str().as_bytes());
+    key.add(matched.method.cache.namespace.as_bytes());
+    let mut view = None;
+    for part in &matched.method.cache.parts {
+        match part {
+            KeyPart::Parameter(Place::Path, name) => {
                 if let Some(value) = matched.parameter(name) {
-                    add(value.as_bytes());
+                    key.add(value.as_bytes());
                 }
             }
-            Place::Query => {
+            KeyPart::Parameter(Place::Query, name) => {
                 for value in context.query.get(name.as_str()).into_iter().flatten() {
-                    add(value.as_bytes());
+                    key.add(value.as_bytes());
                 }
             }
-            Place::Header => {
+            KeyPart::Parameter(Place::Header, name) => {
                 for value in context.request.headers.get_all(name) {
-                    add(value.as_bytes());
+                    key.add(value.as_bytes());
+                }
+            }
+            KeyPart::Mapped(expression) => {
+                let view = view.get_or_insert_with(|| View::new(context, matched, serving));
+                if let Ok(Some(value)) = view.expression(expression) {
+                    key.add(value.as_bytes());
                 }
             }
         }
-        // So that a value is never taken for the next parameter's name.
-        add(b"\0");
+        key.end();
     }
-    digest.finalize().into()
+    key.0.finalize().into()
+}
+
+/// A digest of lists of values, so written that no two of them look the same.
+#[derive(Default)]
+struct Digest(Sha256);
+
+impl Digest {
+    /// One more value.
+    fn add(&mut self, value: &[u8]) {
+        self.0.update((value.len() as u64).to_le_bytes());
+        self.0.update(value);
+    }
+
+    /// The end of a list: a length that no value has.
+    fn end(&mut self) {
+        self.0.update(u64::MAX.to_le_bytes());
+    }
 }

@@ -66,7 +66,16 @@ pub(super) struct CompiledMethod {
 #[derive(Debug, Default)]
 pub(super) struct CacheKey {
     pub namespace: String,
-    pub parameters: Vec<(Place, String)>,
+    pub parts: Vec<KeyPart>,
+}
+
+/// One of the values that tell cached answers apart.
+#[derive(Debug)]
+pub(super) enum KeyPart {
+    /// Every value of a request parameter.
+    Parameter(Place, String),
+    /// What a mapping expression, such as `context.identity.sourceIp`, makes of the request.
+    Mapped(String),
 }
 
 /// Where a request parameter is.
@@ -282,13 +291,20 @@ fn parameter(parameter: &str) -> Option<(Place, String)> {
 
 /// The listed parameters, of the method or (by what they are made of) of the integration.
 fn cache_key(integration: &Integration) -> CacheKey {
-    let mapped = |name: &String| match parameter(name) {
-        Some(parameter) => Some(parameter),
-        None => parameter(integration.request_parameters.get(name)?),
+    let part = |name: &String| {
+        let source = if name.starts_with("method.request.") {
+            name
+        } else {
+            integration.request_parameters.get(name)?
+        };
+        Some(match parameter(source) {
+            Some((place, name)) => KeyPart::Parameter(place, name),
+            None => KeyPart::Mapped(source.clone()),
+        })
     };
     CacheKey {
         namespace: integration.cache_namespace.clone(),
-        parameters: integration.cache_key_parameters.iter().filter_map(mapped).collect(),
+        parts: integration.cache_key_parameters.iter().filter_map(part).collect(),
     }
 }
 

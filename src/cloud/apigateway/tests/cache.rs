@@ -295,6 +295,52 @@ async fn a_canary_has_a_cache_of_its_own_unless_it_uses_the_stages() {
 }
 
 #[tokio::test]
+async fn what_the_integration_is_given_can_be_part_of_the_key() {
+    let bench = Bench::new();
+    let mut get = operation("f");
+    get["x-amazon-apigateway-integration"]["requestParameters"] = json!({
+        "integration.request.header.agent": "context.identity.userAgent",
+        "integration.request.querystring.who": "method.request.header.x-who",
+    });
+    get["x-amazon-apigateway-integration"]["cacheKeyParameters"] =
+        json!(["integration.request.header.agent", "integration.request.querystring.who"]);
+    get["parameters"] = json!([{ "name": "x-who", "in": "header" }]);
+    let mut post = operation("f");
+    post["x-amazon-apigateway-integration"]["requestParameters"] =
+        json!({ "integration.request.header.id": "method.request.body.id" });
+    post["x-amazon-apigateway-integration"]["cacheKeyParameters"] =
+        json!(["integration.request.header.id"]);
+    let paths = json!({ "/a": { "get": get, "post": post } });
+    let api = bench.serve(&document(paths), json!({})).await;
+    let cached = Cached { bench, api };
+    let on = json!([
+        replace("/cacheClusterEnabled", "true"),
+        replace("/*/*/caching/enabled", "true"),
+        replace("/~1a/POST/caching/enabled", "true"),
+    ]);
+    assert_eq!(cached.bench.patch(&cached.stage(), on).await.status, 200);
+    cached.becomes("AVAILABLE").await;
+    let ann = [("user-agent", "curl"), ("x-who", "ann")];
+    let bob = [("user-agent", "curl"), ("x-who", "bob")];
+    let other = [("user-agent", "wget"), ("x-who", "ann")];
+    for (headers, answer) in [(ann, "1"), (bob, "2"), (other, "3")] {
+        cached.says(answer);
+        assert_eq!(cached.get("/dev/a", &headers).await.text, answer);
+    }
+    for (headers, answer) in [(ann, "1"), (bob, "2"), (other, "3")] {
+        assert_eq!(cached.get("/dev/a", &headers).await.text, answer);
+    }
+    let post = async |body: &str| {
+        cached.bench.request(&cached.api, "POST", "/dev/a", &[], body).await.text
+    };
+    cached.says("first");
+    assert_eq!(post(r#"{"id":1,"more":1}"#).await, "first");
+    cached.says("second");
+    assert_eq!(post(r#"{"id":1,"more":2}"#).await, "first");
+    assert_eq!(post(r#"{"id":2}"#).await, "second");
+}
+
+#[tokio::test]
 async fn checks_come_before_the_cache() {
     let bench = Bench::new();
     let limits = json!({ "quota": { "limit": 2, "offset": 0, "period": "DAY" } });
