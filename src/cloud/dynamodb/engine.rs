@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::OpenError;
 use super::arns::{localize, localize_message, localize_records, to_theirs};
+use super::described::complete;
 use crate::error::AwsError;
 
 /// The open tables.
@@ -106,7 +107,7 @@ macro_rules! operations {
             body: &[u8],
         ) -> Result<Vec<u8>, Refusal> {
             match operation {
-                $($name => answer(body, Answer::$answer, |request| database.$method(request)),)*
+                $($name => answer($name, body, Answer::$answer, |request| database.$method(request)),)*
                 _ => Err(Refusal::NotThere),
             }
         }
@@ -144,6 +145,7 @@ operations! {
 }
 
 fn answer<Request: DeserializeOwned, Response: Serialize>(
+    operation: &str,
     body: &[u8],
     kind: Answer,
     run: impl FnOnce(Request) -> Result<Response, DynoxideError>,
@@ -155,15 +157,15 @@ fn answer<Request: DeserializeOwned, Response: Serialize>(
     let response = run(request.map_err(|error| unreadable(&error))?)?;
     let written = match kind {
         Answer::Items => serde_json::to_vec(&response),
-        Answer::Description | Answer::Records => {
-            serde_json::to_value(&response).and_then(|mut value| {
-                match kind {
-                    Answer::Records => localize_records(&mut value),
-                    _ => localize(&mut value),
-                }
-                serde_json::to_vec(&value)
-            })
-        }
+        Answer::Records => serde_json::to_value(&response).and_then(|mut value| {
+            localize_records(&mut value);
+            serde_json::to_vec(&value)
+        }),
+        Answer::Description => serde_json::to_value(&response).and_then(|mut value| {
+            localize(&mut value);
+            complete(operation, &mut value);
+            serde_json::to_vec(&value)
+        }),
     };
     written.map_err(|error| DynoxideError::InternalServerError(error.to_string()).into())
 }

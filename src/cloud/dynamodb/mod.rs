@@ -1,6 +1,7 @@
 //! DynamoDB: the tables of the state directory's `dynamodb.db`, kept by dynoxide.
 
 mod arns;
+mod described;
 mod engine;
 mod permissions;
 mod targets;
