@@ -128,7 +128,6 @@ fn api_gateway_answers_as_recorded() {
 
 /// No test but a function: the local cloud starts it, and it answers `{"json": EVENT}`.
 #[test]
-#[ignore = "a function's program, which the local cloud starts"]
 fn echo_function() {
     let Ok(runtime) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
     let invocation = format!("http://{runtime}/2018-06-01/runtime/invocation");
