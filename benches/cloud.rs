@@ -249,6 +249,7 @@ fn cold(cloud: &Cloud, url: &str) {
 
 /// One API with a key among few and among 500 others of each kind.
 fn scale(cloud: &Cloud, url: &str) {
+    const PLANS: usize = 250;
     let document = json!({
         "openapi": "3.0.1", "info": { "title": "mock", "version": "1" },
         "paths": { "/a": { "get": {
@@ -263,6 +264,7 @@ fn scale(cloud: &Cloud, url: &str) {
             "api_key": { "type": "apiKey", "name": "x-api-key", "in": "header" },
         } },
     });
+    let plans = std::cell::RefCell::new(Vec::new());
     let add = |number: usize| -> (String, String) {
         let api = cloud.gateway("POST", "/restapis?mode=import", &document);
         let api = api["id"].as_str().unwrap().to_owned();
@@ -270,11 +272,21 @@ fn scale(cloud: &Cloud, url: &str) {
         cloud.gateway("POST", &format!("/restapis/{api}/deployments"), &stage);
         let key = json!({ "name": format!("key-{number}"), "enabled": true });
         let key = cloud.gateway("POST", "/apikeys", &key);
-        let plan = json!({
-            "name": format!("plan-{number}"), "apiStages": [{ "apiId": api, "stage": "s" }],
-            "quota": { "limit": 100_000_000, "period": "MONTH", "offset": 0 },
-        });
-        let plan = cloud.gateway("POST", "/usageplans", &plan);
+        // An account has 300 plans at most.
+        let plan = if let Some(plan) = plans.borrow().get(number.wrapping_sub(PLANS)) {
+            let stage = json!({ "op": "add", "path": "/apiStages", "value": format!("{api}:s") });
+            let path = format!("/usageplans/{plan}");
+            cloud.gateway("PATCH", &path, &json!({ "patchOperations": [stage] }))
+        } else {
+            let plan = json!({
+                "name": format!("plan-{number}"), "apiStages": [{ "apiId": api, "stage": "s" }],
+                "quota": { "limit": 100_000_000, "period": "MONTH", "offset": 0 },
+            });
+            cloud.gateway("POST", "/usageplans", &plan)
+        };
+        if number < PLANS {
+            plans.borrow_mut().push(plan["id"].as_str().unwrap().to_owned());
+        }
         let keys = format!("/usageplans/{}/keys", plan["id"].as_str().unwrap());
         cloud.gateway("POST", &keys, &json!({ "keyId": key["id"], "keyType": "API_KEY" }));
         (api, key["value"].as_str().unwrap().to_owned())
@@ -325,7 +337,7 @@ fn logs(cloud: &Cloud) {
             .map(|number| {
                 let mut message = String::new();
                 let _ = write!(message, "{{\"level\":\"INFO\",\"message\":\"{word} {number}\"}}");
-                json!({ "timestamp": at + (number as i64 % 1000), "message": message })
+                json!({ "timestamp": at + number as i64 / 10, "message": message })
             })
             .collect();
         let body = json!({ "logGroupName": "many", "logStreamName": "s", "logEvents": events });
