@@ -11,24 +11,23 @@ mod measure;
 mod support;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use measure::{Connection, millis, quantile, rate, row, rss_mb};
 use serde_json::{Value, json};
-use support::{Sandbox, http};
+use support::{OpenCloud, Sandbox, UNSIGNED_DATE, http, unsigned};
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let on = |name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
     println!("{:<60} {:>12} {:>12}", "what", "measured", "asked for");
     let sandbox = Sandbox::new();
-    let cloud = Cloud::start(&sandbox);
+    let cloud = Cloud(OpenCloud::start(&sandbox, &[]));
     row("idle RSS of the cloud, nothing in it", format!("{:.1} MB", cloud.rss()), "40 MB");
     let summary = sandbox.json(&["deploy", "greet"]);
-    let url = format!("{}/greet", support_endpoint(&summary));
+    let url = format!("{}/greet", stateless_prod(&summary));
     if on("gateway") {
         gateway(&url);
         row("RSS of the cloud after that", format!("{:.1} MB", cloud.rss()), "-");
@@ -44,41 +43,25 @@ fn main() {
     }
 }
 
-/// A cloud in the foreground that takes unsigned calls, so that the bench can speak plain HTTP.
-struct Cloud {
-    child: Child,
-    endpoint: String,
-}
+/// An open cloud, asked in plain HTTP.
+struct Cloud(OpenCloud);
 
 impl Cloud {
-    fn start(sandbox: &Sandbox) -> Self {
-        let mut child = sandbox
-            .command(&["cloud", "--any-credentials"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let endpoint = line.trim().strip_prefix("ready ").unwrap().to_owned();
-        Self { child, endpoint }
-    }
-
     fn rss(&self) -> f64 {
-        rss_mb(self.child.id() as i32)
+        rss_mb(self.0.pid())
     }
 
     fn call(&self, service: &str, method: &str, path: &str, target: &str, body: &Value) -> Value {
-        let authorization = authorization(service);
+        let authorization = unsigned(service);
         let mut headers = vec![
             ("authorization", authorization.as_str()),
-            ("x-amz-date", "20260101T000000Z"),
+            ("x-amz-date", UNSIGNED_DATE),
             ("content-type", "application/x-amz-json-1.1"),
         ];
         if !target.is_empty() {
             headers.push(("x-amz-target", target));
         }
-        let url = format!("{}{path}", self.endpoint);
+        let url = format!("{}{path}", self.0.endpoint);
         let answer = http::send(method, &url, &headers, body.to_string().as_bytes()).unwrap();
         assert!(answer.status < 300, "{method} {path}: {answer:?}");
         serde_json::from_str(&answer.body).unwrap_or(Value::Null)
@@ -89,22 +72,7 @@ impl Cloud {
     }
 }
 
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        support::signal(self.child.id() as i32, nix::sys::signal::Signal::SIGTERM);
-        let _ = self.child.wait();
-    }
-}
-
-fn authorization(service: &str) -> String {
-    format!(
-        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request, \
-         SignedHeaders=host;x-amz-date, Signature={}",
-        "0".repeat(64)
-    )
-}
-
-fn support_endpoint(summary: &Value) -> String {
+fn stateless_prod(summary: &Value) -> String {
     let endpoints = summary["endpoints"].as_array().unwrap();
     let wanted = |e: &&Value| e["api"] == "greet-stateless" && e["stage"] == "prod";
     endpoints.iter().find(wanted).unwrap()["url"].as_str().unwrap().to_owned()
@@ -292,7 +260,7 @@ fn scale(cloud: &Cloud, url: &str) {
         (api, key["value"].as_str().unwrap().to_owned())
     };
     let (api, key) = add(0);
-    let mock = format!("{}/restapis/{api}/s/_user_request_/a", cloud.endpoint);
+    let mock = format!("{}/restapis/{api}/s/_user_request_/a", cloud.0.endpoint);
     let header = format!("x-api-key: {key}\r\n");
     let ask = |what: &str| {
         let mut with_key = Connection::open("GET", &mock, &header, "");

@@ -1,8 +1,6 @@
 //! Runs a section against a cloud of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -10,7 +8,7 @@ use serde_json::Value;
 use crate::case::{Mode, Section, Step};
 use crate::compare::{self, Bound};
 use crate::support::http::{self, Answer};
-use crate::support::{Sandbox, signal};
+use crate::support::{OpenCloud, Sandbox, UNSIGNED_DATE, unsigned};
 
 /// How a recorded answer came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,40 +28,8 @@ pub struct Report {
     pub mistakes: Vec<String>,
 }
 
-/// A cloud that takes any credentials.
-pub struct Cloud {
-    _sandbox: Sandbox,
-    child: Child,
-    endpoint: String,
-}
-
-impl Cloud {
-    pub fn start(options: &[&str]) -> Self {
-        let sandbox = Sandbox::new();
-        let mut child = sandbox
-            .command(&["cloud", "--any-credentials"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let endpoint =
-            line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { _sandbox: sandbox, child, endpoint }
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        signal(i32::try_from(self.child.id()).unwrap(), nix::sys::signal::Signal::SIGTERM);
-        let _ = self.child.wait();
-    }
-}
-
 struct Runner<'a> {
-    cloud: &'a Cloud,
+    cloud: &'a OpenCloud,
     service: &'a str,
     variables: BTreeMap<String, String>,
     last: Answer,
@@ -79,7 +45,8 @@ pub fn section(section: &Section, service: &str, recorded: &Value) -> Report {
             _ => {}
         }
     }
-    let cloud = Cloud::start(&options);
+    let sandbox = Sandbox::new();
+    let cloud = OpenCloud::start(&sandbox, &options);
     let mut runner = Runner {
         cloud: &cloud,
         service,
@@ -331,8 +298,8 @@ impl Runner<'_> {
     }
 
     fn rest(&self, service: &str, method: &str, rest: &str) -> Answer {
-        let authorization = authorization(service);
-        self.http(method, rest, &[("authorization", &authorization), ("x-amz-date", DATE)])
+        let authorization = unsigned(service);
+        self.http(method, rest, &[("authorization", &authorization), ("x-amz-date", UNSIGNED_DATE)])
     }
 
     /// `/path [-H "name: value"]… [body]`
@@ -368,10 +335,10 @@ impl Runner<'_> {
         };
         let target = format!("{prefix}.{action}");
         let kind = format!("application/x-amz-json-{version}");
-        let authorization = authorization(service);
+        let authorization = unsigned(service);
         let headers = [
             ("authorization", authorization.as_str()),
-            ("x-amz-date", DATE),
+            ("x-amz-date", UNSIGNED_DATE),
             ("x-amz-target", &target),
             ("content-type", &kind),
         ];
@@ -380,22 +347,12 @@ impl Runner<'_> {
     }
 
     fn form(&self, service: &str, body: &str) -> Answer {
-        let authorization = authorization(service);
+        let authorization = unsigned(service);
         let headers = [
             ("authorization", authorization.as_str()),
-            ("x-amz-date", DATE),
+            ("x-amz-date", UNSIGNED_DATE),
             ("content-type", "application/x-www-form-urlencoded"),
         ];
         http::send("POST", &format!("{}/", self.cloud.endpoint), &headers, body.as_bytes()).unwrap()
     }
-}
-
-const DATE: &str = "20260101T000000Z";
-
-fn authorization(service: &str) -> String {
-    format!(
-        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request, \
-         SignedHeaders=host;x-amz-date, Signature={}",
-        "0".repeat(64)
-    )
 }

@@ -286,3 +286,47 @@ pub fn kill_hard(pid: i32) {
 pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
+
+/// A cloud in the foreground that takes any credentials, so that a test can speak plain HTTP to it.
+pub struct OpenCloud {
+    child: std::process::Child,
+    pub endpoint: String,
+}
+
+impl OpenCloud {
+    /// Starts it with `options` beside `--any-credentials`, and waits until it is ready.
+    pub fn start(sandbox: &Sandbox, options: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        let mut arguments = vec!["cloud", "--any-credentials"];
+        arguments.extend(options);
+        let mut command = sandbox.command(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let endpoint = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("{line:?}"));
+        Self { endpoint: endpoint.to_owned(), child }
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+}
+
+impl Drop for OpenCloud {
+    fn drop(&mut self) {
+        signal(self.pid(), nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// When [`unsigned`] says it was signed: the value of `x-amz-date`.
+pub const UNSIGNED_DATE: &str = "20260101T000000Z";
+
+/// The `Authorization` header that names a service and proves nothing.
+pub fn unsigned(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/{service}/aws4_request, \
+         SignedHeaders=host;x-amz-date, Signature={}",
+        "0".repeat(64)
+    )
+}

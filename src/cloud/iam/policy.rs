@@ -114,13 +114,8 @@ impl Policy {
 
     /// Whether this trust policy lets the AWS service `service` assume the role.
     pub fn trusts_service(&self, service: &str, context: &Context) -> bool {
-        self.decide_where("sts:AssumeRole", None, context, |principals| match principals {
-            Some(Principals::Everyone) => true,
-            Some(Principals::Listed { services, .. }) => {
-                services.iter().any(|name| name == service)
-            }
-            None => false,
-        }) == Decision::Allow
+        let covers = |principals: Option<&Principals>| names_service(principals, service);
+        self.decide_where("sts:AssumeRole", None, context, covers) == Decision::Allow
     }
 
     /// What this policy of a resource says about a service that acts for something else.
@@ -131,13 +126,8 @@ impl Policy {
         resource: &str,
         context: &Context,
     ) -> Decision {
-        self.decide_where(action, Some(resource), context, |principals| match principals {
-            Some(Principals::Everyone) => true,
-            Some(Principals::Listed { services, .. }) => {
-                services.iter().any(|name| name == service)
-            }
-            None => false,
-        })
+        let covers = |principals: Option<&Principals>| names_service(principals, service);
+        self.decide_where(action, Some(resource), context, covers)
     }
 
     /// What this policy of a resource says about an identity, known by one of its `names`: ARNs
@@ -165,9 +155,10 @@ impl Policy {
         context: &Context,
         covers: impl Fn(Option<&Principals>) -> bool,
     ) -> Decision {
+        let action = action.to_ascii_lowercase();
         let mut decision = Decision::ImplicitDeny;
         for statement in &self.statements {
-            let named = statement.actions.cover(&action.to_ascii_lowercase(), context)
+            let named = statement.actions.cover(&action, context)
                 && resource.is_none_or(|resource| statement.resources.cover(resource, context))
                 && covers(statement.principals.as_ref());
             if !named {
@@ -184,6 +175,14 @@ impl Policy {
             }
         }
         decision
+    }
+}
+
+fn names_service(principals: Option<&Principals>, service: &str) -> bool {
+    match principals {
+        Some(Principals::Everyone) => true,
+        Some(Principals::Listed { services, .. }) => services.iter().any(|name| name == service),
+        None => false,
     }
 }
 
