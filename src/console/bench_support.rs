@@ -147,18 +147,9 @@ fn empty_blueprint() -> Blueprint {
     Blueprint {
         name: "empty".to_owned(),
         title: "Nothing yet".to_owned(),
-        description: String::new(),
         dir: PathBuf::from("/labs/empty"),
-        roles: Vec::new(),
-        tables: Vec::new(),
-        functions: Vec::new(),
-        apis: Vec::new(),
-        stages: Vec::new(),
-        requests: Vec::new(),
-        chaos: Vec::new(),
-        checks: Vec::new(),
-        steps: Vec::new(),
         log_retention_days: 7,
+        ..Blueprint::default()
     }
 }
 
@@ -171,8 +162,7 @@ pub fn blueprint() -> Blueprint {
         role: "shop-role".to_owned(),
         memory_mb: 128,
         timeout_s: 5,
-        description: String::new(),
-        environment: BTreeMap::new(),
+        ..Function::default()
     };
     let api = |name: &str| Api {
         name: name.to_owned(),
@@ -184,7 +174,7 @@ pub fn blueprint() -> Blueprint {
         name: name.to_owned(),
         alias: name.to_owned(),
         follows,
-        variables: BTreeMap::new(),
+        ..Stage::default()
     };
     let request = |name: &str, api: &str| SavedRequest {
         name: name.to_owned(),
@@ -193,9 +183,8 @@ pub fn blueprint() -> Blueprint {
         method: "GET".to_owned(),
         path: "/orders".to_owned(),
         headers: BTreeMap::from([("x-user-id".to_owned(), "{{user}}".to_owned())]),
-        query: BTreeMap::new(),
-        body: None,
         variables: BTreeMap::from([("user".to_owned(), "ada".to_owned())]),
+        ..SavedRequest::default()
     };
     let check = |name: &str, title: &str| Check {
         name: name.to_owned(),
@@ -210,6 +199,7 @@ pub fn blueprint() -> Blueprint {
             .to_owned(),
         action,
         check: check.to_owned(),
+        shows: None,
     };
     Blueprint {
         name: "shop".to_owned(),
@@ -218,6 +208,7 @@ pub fn blueprint() -> Blueprint {
             name: "orders".to_owned(),
             hash_key: "id".to_owned(),
             hash_key_type: "S".to_owned(),
+            ..Table::default()
         }],
         functions: vec![function("shop-front"), function("shop-store")],
         apis: vec![api("shop-front"), api("shop-store")],
@@ -233,7 +224,7 @@ pub fn blueprint() -> Blueprint {
             check("published", "prod points to a version"),
         ],
         steps: vec![
-            step("deploy", "Deploy it", StepAction::Deploy, "deployed"),
+            step("deploy", "Deploy it", StepAction::Deploy { variant: None }, "deployed"),
             step("publish", "Publish a version", StepAction::Publish, "published"),
         ],
         ..empty_blueprint()

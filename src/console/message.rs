@@ -164,7 +164,7 @@ pub enum JobKind {
     /// One request many times.
     Burst {
         /// The request, as edited.
-        request: SavedRequest,
+        request: Box<SavedRequest>,
         /// To this stage.
         stage: String,
         /// How often.
@@ -280,7 +280,7 @@ pub enum Effect {
         /// The lab.
         blueprint: Arc<Blueprint>,
         /// The request, as edited.
-        request: SavedRequest,
+        request: Box<SavedRequest>,
         /// To this stage.
         stage: String,
     },

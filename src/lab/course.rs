@@ -66,6 +66,7 @@ fn request(name: String, section: &Section<'_, '_, '_>) -> SavedRequest {
         query: plain(query),
         body: body.map(|body| body.value),
         variables: plain(variables),
+        ..SavedRequest::default()
     }
 }
 
@@ -224,6 +225,7 @@ fn request_condition(section: &Section<'_, '_, '_>) -> Condition {
         stage,
         status: u16::try_from(status).unwrap_or_default(),
         json: json.into_iter().map(|(path, (value, _))| (path, value)).collect(),
+        headers: BTreeMap::new(),
     }
 }
 
@@ -239,7 +241,14 @@ pub(crate) fn steps(section: &Section<'_, '_, '_>) -> Vec<LabStep> {
                 .required_section("action", "a table such as `{ kind = \"deploy\" }`")
                 .and_then(|action| step_action(&action));
             section.finish();
-            Some(LabStep { name, title, lesson: unwrapped(&lesson), action: action?, check })
+            Some(LabStep {
+                name,
+                title,
+                lesson: unwrapped(&lesson),
+                action: action?,
+                check,
+                shows: None,
+            })
         })
         .collect()
 }
@@ -263,7 +272,7 @@ fn step_action(section: &Section<'_, '_, '_>) -> Option<StepAction> {
     let count = || unsigned(section.number("count", &(1..=10_000), "requests", 1));
     let concurrency = || unsigned(section.number("concurrency", &(1..=256), "requests", 1));
     let action = match kind {
-        "deploy" => StepAction::Deploy,
+        "deploy" => StepAction::Deploy { variant: None },
         "request" => StepAction::Request {
             request: section.link("request", Kind::Request),
             stage: section.link("stage", Kind::Stage),

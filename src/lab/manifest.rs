@@ -53,6 +53,7 @@ pub(crate) fn read(dir: &Path, text: &str, findings: &mut Findings) -> Manifest 
         chaos: course::chaos(&section),
         checks: course::checks(&section),
         steps: course::steps(&section),
+        ..Blueprint::default()
     };
     section.finish();
     Manifest { blueprint, links: context.into_links(), documents, damaged }
@@ -126,7 +127,12 @@ fn tables(section: &Section<'_, '_, '_>) -> Vec<Table> {
         let hash_key = table.ruled("hash_key", names::ATTRIBUTE).value;
         let hash_key_type = table.choice("hash_key_type", &[("S", "S"), ("N", "N"), ("B", "B")]);
         table.finish();
-        Table { name, hash_key, hash_key_type: hash_key_type.unwrap_or_default().to_owned() }
+        Table {
+            name,
+            hash_key,
+            hash_key_type: hash_key_type.unwrap_or_default().to_owned(),
+            ..Table::default()
+        }
     };
     section.named("tables", names::TABLE).into_iter().map(read).collect()
 }
@@ -156,6 +162,7 @@ fn function(name: String, section: &Section<'_, '_, '_>) -> Function {
         memory_mb: small(section.number("memory_mb", &(128..=10240), "MB", 128)),
         timeout_s: small(section.number("timeout_s", &(1..=900), "seconds", 3)),
         environment: environment(section),
+        ..Function::default()
     };
     section.finish();
     function
@@ -229,7 +236,13 @@ fn stages(section: &Section<'_, '_, '_>) -> Vec<Stage> {
             });
         }
         stage.finish();
-        stages.push(Stage { name, alias: alias.value, follows, variables: plain(variables) });
+        stages.push(Stage {
+            name,
+            alias: alias.value,
+            follows,
+            variables: plain(variables),
+            ..Stage::default()
+        });
     }
     stages
 }

@@ -86,6 +86,9 @@ pub async fn set(
         ChaosKind::SlowTable { table, delay_ms } => {
             work.delay(table, on.then_some(*delay_ms)).await.map(|()| None)?
         }
+        ChaosKind::Variable { .. } | ChaosKind::DropCacheKey { .. } => {
+            return Err(work.refused("labdeck can't do this"));
+        }
     };
     Ok(ChaosStatus { name: name.to_owned(), until_ms })
 }
@@ -120,6 +123,7 @@ async fn read(
             let Some(admin) = target.admin() else { return Ok(None) };
             Ok(admin.table_latency(table).await?.and_then(|_| on(None)))
         }
+        ChaosKind::Variable { .. } | ChaosKind::DropCacheKey { .. } => Ok(None),
     }
 }
 

@@ -84,7 +84,7 @@ async fn evaluate(
 ) -> CheckResult {
     let finding = match &check.condition {
         Condition::Absent => absent(engine, blueprint).await,
-        Condition::Request { request, stage, status, json } => {
+        Condition::Request { request, stage, status, json, .. } => {
             answers(engine, blueprint, request, stage, *status, json).await
         }
         Condition::Metric { function, metric, at_least, minutes } => {
@@ -139,7 +139,21 @@ fn of_status(condition: &Condition, live: &LabStatus) -> Finding {
         Condition::Deployed
         | Condition::Absent
         | Condition::Request { .. }
-        | Condition::Metric { .. } => Finding::new(false, "it needs more than the lab's status"),
+        | Condition::Metric { .. }
+        | Condition::Distinct { .. }
+        | Condition::Event { .. }
+        | Condition::Variant { .. }
+        | Condition::StageStale { .. }
+        | Condition::FunctionMissing { .. }
+        | Condition::PlanBound { .. }
+        | Condition::Item { .. }
+        | Condition::QueueDepth { .. }
+        | Condition::QueueEmpty { .. }
+        | Condition::MappingEnabled { .. }
+        | Condition::Log { .. }
+        | Condition::AlarmState { .. } => {
+            Finding::new(false, "it needs more than the lab's status")
+        }
     }
 }
 

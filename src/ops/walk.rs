@@ -100,7 +100,7 @@ async fn act(
     cancel: CancellationToken,
 ) -> Result<StepOutcome> {
     Ok(match action {
-        StepAction::Deploy => {
+        StepAction::Deploy { variant: None } => {
             StepOutcome::Deployed(deploy::deploy(engine, blueprint, reporter, cancel).await?)
         }
         StepAction::Destroy => {
@@ -136,7 +136,20 @@ async fn act(
             let switch = chaos::set(engine, blueprint, name, *on).await?;
             StepOutcome::Chaos { on: *on, switch }
         }
+        StepAction::Deploy { variant: Some(_) }
+        | StepAction::Define { .. }
+        | StepAction::TestMethod { .. }
+        | StepAction::Event { .. }
+        | StepAction::DeleteFunction { .. }
+        | StepAction::FlushCache { .. }
+        | StepAction::Redrive { .. } => return Err(not_there(blueprint, &format!("{action:?}"))),
     })
+}
+
+/// `lab.toml` can't name these yet.
+fn not_there(blueprint: &Blueprint, action: &str) -> Failure {
+    let what = format!("running a step of {}", blueprint.name);
+    Failure::new(FailureKind::Invalid, what, format!("labdeck can't do this: {action}"))
 }
 
 #[derive(Clone, Copy)]

@@ -184,6 +184,7 @@ mod tests {
             query: BTreeMap::new(),
             body: None,
             variables: BTreeMap::from([("user".into(), "ada".into())]),
+            ..SavedRequest::default()
         }
     }
 

@@ -238,7 +238,7 @@ fn burst(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
     };
     let request = state.requests.current(saved).clone();
     let stage = stage.to_owned();
-    work::start(state, JobKind::Burst { request, stage, count, concurrency })
+    work::start(state, JobKind::Burst { request: Box::new(request), stage, count, concurrency })
 }
 
 /// The requests that the lab's course compares; without one, the selected request of every API.

@@ -260,5 +260,5 @@ pub fn send(state: &mut State) -> Vec<Effect> {
     let stage = stage.to_owned();
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     state.requests.in_flight = Some(request.name.clone());
-    vec![Effect::Send { blueprint, request, stage }]
+    vec![Effect::Send { blueprint, request: Box::new(request), stage }]
 }

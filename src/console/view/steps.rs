@@ -75,7 +75,21 @@ fn result(pen: &Pen, check: &str) -> Option<bool> {
 /// What running a step does.
 fn does(action: &StepAction) -> String {
     match action {
-        StepAction::Deploy => "deploys the lab".to_owned(),
+        StepAction::Deploy { variant: None } => "deploys the lab".to_owned(),
+        StepAction::Deploy { variant: Some(variant) } => format!("deploys the variant {variant}"),
+        StepAction::Define { variant } => {
+            format!("gives the APIs the definition {variant}, without deploying it")
+        }
+        StepAction::TestMethod { request, .. } => {
+            format!("tries {request} with the gateway's method test")
+        }
+        StepAction::Event { event, count: 1 } => format!("invokes the function with {event}"),
+        StepAction::Event { event, count } => {
+            format!("invokes the function with {event}, {count} times")
+        }
+        StepAction::DeleteFunction { function } => format!("deletes the function {function}"),
+        StepAction::FlushCache { stage } => format!("flushes the cache of {stage}"),
+        StepAction::Redrive { queue } => format!("sends the messages of {queue} back"),
         StepAction::Request { request, stage, count: 1, .. } => {
             format!("sends {request} to {stage}")
         }

@@ -156,7 +156,7 @@ fn reads_the_greet_lab() {
     assert_eq!(role.unwrap().statements[0].actions, ["dynamodb:UpdateItem"]);
     let long = blueprint.requests.iter().find(|request| request.name == "long-user");
     assert_eq!(long.unwrap().headers["x-user-id"].len(), 129);
-    assert_eq!(blueprint.steps[0].action, StepAction::Deploy);
+    assert_eq!(blueprint.steps[0].action, StepAction::Deploy { variant: None });
     assert_eq!(blueprint.steps.last().unwrap().action, StepAction::Destroy);
     for step in &blueprint.steps {
         let sentences = step.lesson.matches(['.', '!', '?']).count();

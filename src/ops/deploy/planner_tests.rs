@@ -11,7 +11,7 @@ use super::grants::statement_id;
 use super::*;
 
 fn stage(name: &str, follows: Follows) -> Stage {
-    Stage { name: name.into(), alias: name.into(), follows, variables: BTreeMap::new() }
+    Stage { name: name.into(), alias: name.into(), follows, ..Stage::default() }
 }
 
 /// Two functions with an API each, a table, and the stages `dev` and `prod`.
@@ -31,6 +31,7 @@ fn wanted() -> Wanted {
             name: "visits".into(),
             hash_key: "id".into(),
             hash_key_type: "S".into(),
+            ..Table::default()
         }],
         functions: names
             .map(|name| WantedFunction {

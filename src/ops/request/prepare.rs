@@ -182,6 +182,7 @@ mod tests {
             query: BTreeMap::new(),
             body: None,
             variables: BTreeMap::from([("user".into(), "alice".into())]),
+            ..SavedRequest::default()
         }
     }
 

@@ -1,135 +1,12 @@
-//! The validated blueprint of a lab: what a lab wants to exist, as plain data.
-//!
-//! A value of these types has been checked: names are AWS's own rules, every reference resolves,
-//! numbers are in range. Only `read` makes them.
+//! What is done with a lab: saved requests and events, chaos, checks, steps.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a lab folder wants.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Blueprint {
-    /// The lab's name: its folder's. Also the value of the tag `labdeck:lab`.
-    pub name: String,
-    /// One line for lists.
-    pub title: String,
-    /// A paragraph.
-    pub description: String,
-    /// The folder it was read from (absolute).
-    pub dir: PathBuf,
-    /// Execution roles.
-    pub roles: Vec<Role>,
-    /// `DynamoDB` tables.
-    pub tables: Vec<Table>,
-    /// Lambda functions.
-    pub functions: Vec<Function>,
-    /// REST APIs.
-    pub apis: Vec<Api>,
-    /// Stages, the same on every API of the lab.
-    pub stages: Vec<Stage>,
-    /// Saved requests.
-    pub requests: Vec<SavedRequest>,
-    /// Chaos switches.
-    pub chaos: Vec<Chaos>,
-    /// Checks.
-    pub checks: Vec<Check>,
-    /// Steps of the course.
-    pub steps: Vec<LabStep>,
-    /// Retention of the functions' log groups in days (a value `PutRetentionPolicy` accepts).
-    pub log_retention_days: i32,
-}
-
-/// An execution role with one inline policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Role {
-    /// Name in the blueprint and in IAM (at most 64 characters).
-    pub name: String,
-    /// Statements beside the log-writing ones, which every role gets for its functions' own groups.
-    pub statements: Vec<Statement>,
-}
-
-/// An Allow statement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Statement {
-    /// Actions such as `dynamodb:UpdateItem`.
-    pub actions: Vec<String>,
-    /// Resources: ARNs, or references such as `${table.visits}`.
-    pub resources: Vec<String>,
-}
-
-/// A table with on-demand billing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Table {
-    /// Name.
-    pub name: String,
-    /// Partition key's attribute name.
-    pub hash_key: String,
-    /// Partition key's type: `S`, `N` or `B`.
-    pub hash_key_type: String,
-}
-
-/// A function built from a handler crate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Function {
-    /// Name in Lambda (at most 64 characters).
-    pub name: String,
-    /// Cargo package that holds the binary.
-    pub package: String,
-    /// Cargo binary that becomes `bootstrap`.
-    pub bin: String,
-    /// Name of a [`Role`] of the blueprint.
-    pub role: String,
-    /// Memory in MB, 128–10240.
-    pub memory_mb: i32,
-    /// Timeout in seconds, 1–900.
-    pub timeout_s: i32,
-    /// One line.
-    pub description: String,
-    /// Environment variables; values may hold references.
-    pub environment: BTreeMap<String, String>,
-}
-
-/// A REST API defined by an `OpenAPI` document.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Api {
-    /// Name; the document's `info.title`.
-    pub name: String,
-    /// The document's file (absolute).
-    pub file: PathBuf,
-    /// The document with references unresolved: `${function.NAME}` and so on stand as they are.
-    pub document: Value,
-    /// Functions that its integrations name, in order of appearance.
-    pub functions: Vec<String>,
-}
-
-/// A stage and the alias its `lambdaAlias` variable names.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stage {
-    /// Stage name.
-    pub name: String,
-    /// Value of the stage variable `lambdaAlias`: an alias of every function.
-    pub alias: String,
-    /// What the alias points to when it is made.
-    pub follows: Follows,
-    /// Further stage variables.
-    pub variables: BTreeMap<String, String>,
-}
-
-/// What a stage's alias points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Follows {
-    /// `$LATEST`: always the newest code.
-    Latest,
-    /// A published version, moved only by a release.
-    Release,
-}
-
 /// A request a person can send with one key.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct SavedRequest {
     /// Name, unique in the lab.
     pub name: String,
@@ -149,6 +26,25 @@ pub struct SavedRequest {
     pub body: Option<String>,
     /// Default values of the variables used.
     pub variables: BTreeMap<String, String>,
+    /// Name of a [`Key`](super::Key) whose value goes along as `x-api-key`.
+    pub key: Option<String>,
+    /// Names of requests that are sent before, whose captures fill this one's variables.
+    pub before: Vec<String>,
+    /// Values taken from the answer: variable and JSON path (`$.pet.id`).
+    pub capture: BTreeMap<String, String>,
+}
+
+/// An event with which a function is invoked directly.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct SavedEvent {
+    /// Name, unique in the lab.
+    pub name: String,
+    /// What it shows, one line.
+    pub description: String,
+    /// Name of a function.
+    pub function: String,
+    /// The event.
+    pub payload: Value,
 }
 
 /// A real failure that can be switched on and off.
@@ -181,6 +77,29 @@ pub enum ChaosKind {
         function: String,
         /// Environment variable that holds the table's name.
         variable: String,
+    },
+    /// A variable of the function has this value instead of the lab's; `$LATEST` only.
+    Variable {
+        /// Function name.
+        function: String,
+        /// Environment variable.
+        variable: String,
+        /// Its value while the switch is on.
+        value: String,
+    },
+    /// A method's path parameter or query parameter is no cache key any more on one stage: its
+    /// definition is changed and the stage deployed.
+    DropCacheKey {
+        /// API name.
+        api: String,
+        /// Path with `{parameters}`.
+        path: String,
+        /// Method.
+        method: String,
+        /// Parameter such as `method.request.path.ID`.
+        parameter: String,
+        /// Stage name.
+        stage: String,
     },
     /// Every call on the table takes longer; local target only.
     SlowTable {
@@ -250,6 +169,94 @@ pub enum Condition {
         status: u16,
         /// Expected values by JSON path (`$.count`), where given.
         json: BTreeMap<String, Value>,
+        /// Expected headers of the answer, where given: names in small letters, and values.
+        headers: BTreeMap<String, String>,
+    },
+    /// A saved request, sent some times at once, is answered with at least so many different values.
+    Distinct {
+        /// Name of a saved request.
+        request: String,
+        /// Stage name.
+        stage: String,
+        /// How often it is sent, 2–1000.
+        count: u32,
+        /// JSON path of the value (`$.environment`).
+        path: String,
+        /// Fewest different values.
+        at_least: u32,
+    },
+    /// A saved event, with which the function is invoked (`$LATEST`), is answered as said.
+    Event {
+        /// Name of a saved event.
+        event: String,
+        /// Text of `errorMessage`, when the function is to fail.
+        error: Option<String>,
+        /// Expected values by JSON path, where given.
+        json: BTreeMap<String, Value>,
+    },
+    /// The lab is deployed in this variant: every API has its definition.
+    Variant {
+        /// Name of a variant.
+        variant: String,
+    },
+    /// A stage serves an older definition than the API has now.
+    StageStale {
+        /// API name.
+        api: String,
+        /// Stage name.
+        stage: String,
+    },
+    /// A function does not exist.
+    FunctionMissing {
+        /// Function name.
+        function: String,
+    },
+    /// A usage plan is bound to every stage that the blueprint says, and has every key.
+    PlanBound {
+        /// Name of a plan of any variant.
+        plan: String,
+    },
+    /// An item of a table is as said.
+    Item {
+        /// Table name.
+        table: String,
+        /// Its key: attributes and texts or numbers.
+        key: BTreeMap<String, Value>,
+        /// Expected values by JSON path of the item as plain JSON.
+        json: BTreeMap<String, Value>,
+    },
+    /// A queue holds at least so many messages.
+    QueueDepth {
+        /// Queue name.
+        queue: String,
+        /// Fewest messages.
+        at_least: u32,
+    },
+    /// A queue holds no message.
+    QueueEmpty {
+        /// Queue name.
+        queue: String,
+    },
+    /// An event source mapping is enabled.
+    MappingEnabled {
+        /// Mapping name.
+        mapping: String,
+    },
+    /// A log event of the function matches CloudWatch's filter pattern.
+    Log {
+        /// Function name.
+        function: String,
+        /// Filter pattern.
+        pattern: String,
+        /// How far back to look, in minutes.
+        minutes: u32,
+    },
+    /// An alarm is in this state.
+    AlarmState {
+        /// Alarm name.
+        alarm: String,
+        /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+        state: String,
     },
     /// The function's metric was at least this high within the last minutes.
     Metric {
@@ -284,6 +291,17 @@ pub struct LabStep {
     pub action: StepAction,
     /// Name of the check that proves it.
     pub check: String,
+    /// A request that is sent before and after the action, so that its effect is seen.
+    pub shows: Option<Shown>,
+}
+
+/// A request that shows what a step changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Shown {
+    /// Name of a saved request.
+    pub request: String,
+    /// Stage name.
+    pub stage: String,
 }
 
 /// What a step does on request.
@@ -291,7 +309,44 @@ pub struct LabStep {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum StepAction {
     /// Deploy the lab.
-    Deploy,
+    Deploy {
+        /// The variant; `None` the one that is live, else the last.
+        variant: Option<String>,
+    },
+    /// Give the APIs the definitions of a variant without deploying them to any stage.
+    Define {
+        /// Name of a variant.
+        variant: String,
+    },
+    /// Try a saved request with the gateway's own method test, which shows its execution log.
+    TestMethod {
+        /// Saved request.
+        request: String,
+        /// Stage whose variables are used.
+        stage: String,
+    },
+    /// Invoke a function with a saved event some times.
+    Event {
+        /// Saved event.
+        event: String,
+        /// How often, 1–1000.
+        count: u32,
+    },
+    /// Delete a function, as somebody might by mistake.
+    DeleteFunction {
+        /// Function name.
+        function: String,
+    },
+    /// Throw away what the caches of a stage hold.
+    FlushCache {
+        /// Stage name.
+        stage: String,
+    },
+    /// Send the messages of a dead-letter queue back for another try.
+    Redrive {
+        /// Queue name.
+        queue: String,
+    },
     /// Send a saved request some times.
     Request {
         /// Saved request.
