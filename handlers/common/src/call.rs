@@ -44,6 +44,8 @@ pub struct Call {
     service: Service,
     version: Arc<str>,
     request_id: Arc<str>,
+    environment: Arc<str>,
+    trace_id: Arc<str>,
     record: Arc<Mutex<Record>>,
 }
 
@@ -70,8 +72,25 @@ impl Call {
             service,
             version: version.into(),
             request_id: request_id.into(),
+            environment: "".into(),
+            trace_id: "".into(),
             record: Arc::new(Mutex::new(Record { properties: Map::new(), counts })),
         }
+    }
+
+    /// Sets the execution environment that answers.
+    #[must_use]
+    pub fn in_environment(mut self, environment: &str) -> Self {
+        self.environment = environment.into();
+        self
+    }
+
+    /// Sets the trace, from a trace header such as `Root=1-…;Parent=…;Sampled=1`.
+    #[must_use]
+    pub fn traced(mut self, header: &str) -> Self {
+        let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root="));
+        self.trace_id = root.unwrap_or(header).into();
+        self
     }
 
     /// The function's version: a number, or `$LATEST`.
@@ -82,6 +101,16 @@ impl Call {
     /// Lambda's id of the invocation.
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// The execution environment: the last part of its log stream's name. Empty outside Lambda.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The id of the request's trace; empty where Lambda gives none.
+    pub fn trace_id(&self) -> &str {
+        &self.trace_id
     }
 
     /// Notes a detail of the request beside its metrics. It can be searched for, and unlike a
@@ -106,8 +135,8 @@ impl Call {
         found.map_or(0, |(_, count)| *count)
     }
 
-    /// Writes a log line: a JSON object with `level`, `message`, `requestId`, `service`, `version` and
-    /// the given fields.
+    /// Writes a log line: a JSON object with `level`, `message`, `requestId`, `service`, `version`,
+    /// `traceId` where there is one, and the given fields.
     pub fn log(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
         output::line(&self.log_line(level, message, fields));
     }
@@ -119,6 +148,9 @@ impl Call {
         line.insert("requestId".to_owned(), self.request_id().into());
         line.insert("service".to_owned(), self.service.name.into());
         line.insert("version".to_owned(), self.version().into());
+        if !self.trace_id.is_empty() {
+            line.insert("traceId".to_owned(), self.trace_id().into());
+        }
         for (name, value) in fields {
             line.entry(*name).or_insert_with(|| value.clone());
         }
@@ -147,6 +179,11 @@ impl Call {
         let mut properties = Map::new();
         properties.insert("requestId".to_owned(), self.request_id().into());
         properties.insert("status".to_owned(), ending.status.into());
+        for (name, value) in [("traceId", &self.trace_id), ("environment", &self.environment)] {
+            if !value.is_empty() {
+                properties.insert(name.to_owned(), (**value).into());
+            }
+        }
         properties.extend(record.properties.clone());
         emf::document(ending.timestamp_ms, self.service.name, &self.version, &metrics, &properties)
     }
@@ -203,6 +240,20 @@ mod tests {
         for (status, errors) in [(200, 0), (404, 0), (499, 0), (500, 1), (503, 1)] {
             assert_eq!(call.metrics(ending(status))["Errors"], errors, "{status}");
         }
+    }
+
+    #[test]
+    fn trace_and_environment_are_told_where_they_are_known() {
+        let call = Call::new(SERVICE, "7", "r-1")
+            .in_environment("53c5")
+            .traced("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1");
+        assert_eq!(call.trace_id(), "1-67891233-abcdef012345678912345678");
+        let document = call.metrics(ending(200));
+        assert_eq!(document["environment"], "53c5");
+        assert_eq!(document["traceId"], call.trace_id());
+        let line = call.log_line(Level::Info, "here", &[]);
+        assert_eq!(line["traceId"], call.trace_id());
+        assert!(Call::new(SERVICE, "7", "r-1").metrics(ending(200)).get("traceId").is_none());
     }
 
     #[test]

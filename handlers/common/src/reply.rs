@@ -1,9 +1,11 @@
 //! Answers in the form that API Gateway's proxy integration takes.
 
-use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use lambda_http::http::{HeaderValue, StatusCode};
-use lambda_http::{Body, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+/// Seconds after which a caller may try again when a service that the function needs did not answer.
+const RETRY_AFTER_SECONDS: u16 = 5;
 
 /// An answer: a status, headers and a JSON body.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +13,7 @@ pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
+    bare: bool,
 }
 
 impl Reply {
@@ -18,7 +21,7 @@ impl Reply {
     pub fn json(status: StatusCode, body: Value) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { status, headers, body }
+        Self { status, headers, body, bare: false }
     }
 
     /// An answer whose body says one thing: `{"message": "…"}`.
@@ -26,11 +29,37 @@ impl Reply {
         Self::json(status, json!({ "message": message }))
     }
 
-    /// Adds a header.
+    /// An answer without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Value::Null, bare: false }
+    }
+
+    /// A 503 with `Retry-After`: it is our trouble, it may pass.
+    pub fn retry_later(message: &str) -> Self {
+        Self::message(StatusCode::SERVICE_UNAVAILABLE, message)
+            .header(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
+    }
+
+    /// A value handed to the gateway as it is, which no proxy integration takes: to show what becomes
+    /// of it. The function itself believes that all is well, hence status 200.
+    pub fn bare(value: Value) -> Self {
+        Self { bare: true, ..Self::json(StatusCode::OK, value) }
+    }
+
+    /// Adds a header, in place of one of the same name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Adds a header whose value is only known when it runs; what can't be one is left out.
+    #[must_use]
+    pub fn text_header(self, name: HeaderName, value: &str) -> Self {
+        match HeaderValue::from_str(value) {
+            Ok(value) => self.header(name, value),
+            Err(_) => self,
+        }
     }
 
     /// The status.
@@ -38,7 +67,7 @@ impl Reply {
         self.status
     }
 
-    /// The body.
+    /// The body; null when there is none.
     pub fn body(&self) -> &Value {
         &self.body
     }
@@ -48,11 +77,25 @@ impl Reply {
         &self.headers
     }
 
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::Text(self.body.to_string()));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        response
+    /// What the function hands to Lambda.
+    pub(crate) fn into_event(self) -> Value {
+        if self.bare {
+            return self.body;
+        }
+        let headers: Map<String, Value> = self
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into())
+            })
+            .collect();
+        let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
+        json!({
+            "statusCode": self.status.as_u16(),
+            "headers": headers,
+            "body": body,
+            "isBase64Encoded": false,
+        })
     }
 }
 
@@ -62,12 +105,28 @@ mod tests {
 
     #[test]
     fn a_message_is_json_with_its_type() {
-        let response = Reply::message(StatusCode::BAD_REQUEST, "say \"who\"").into_response();
-        assert_eq!(response.status(), 400);
-        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-        let Body::Text(body) = response.body() else {
-            panic!("the body is not text");
-        };
-        assert_eq!(body, r#"{"message":"say \"who\""}"#);
+        let event = Reply::message(StatusCode::BAD_REQUEST, "say \"who\"").into_event();
+        assert_eq!(
+            event,
+            json!({
+                "statusCode": 400,
+                "headers": { "content-type": "application/json" },
+                "body": r#"{"message":"say \"who\""}"#,
+                "isBase64Encoded": false,
+            })
+        );
+    }
+
+    #[test]
+    fn a_bare_value_is_no_proxy_response() {
+        assert_eq!(Reply::bare(json!({ "id": 1 })).into_event(), json!({ "id": 1 }));
+        assert_eq!(Reply::empty(StatusCode::NO_CONTENT).into_event()["body"], "");
+    }
+
+    #[test]
+    fn a_header_that_can_not_be_one_is_left_out() {
+        let reply = Reply::retry_later("later").text_header(CONTENT_TYPE, "a\nb");
+        assert_eq!(reply.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(reply.headers()[RETRY_AFTER], "5");
     }
 }

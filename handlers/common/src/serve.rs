@@ -1,17 +1,20 @@
-//! The loop around a handler: one request after the other, each measured, none failing silently.
+//! The loop around a handler of proxy requests: each is measured, none fails silently.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lambda_http::http::StatusCode;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Error, Request, RequestExt, Response, service_fn};
+use lambda_http::lambda_runtime::{self, LambdaEvent, service_fn};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::call::{Call, Ending, Level, Service};
+use crate::Error;
+use crate::call::{Call, Level, Service};
+use crate::event::Failure;
+use crate::invocation::Invocations;
 use crate::reply::Reply;
+use crate::request::Request;
 
-/// Serves requests until Lambda ends the execution environment.
+/// Serves requests of a proxy integration until Lambda ends the execution environment.
 ///
 /// Every request is answered and writes one EMF document. A handler's error becomes a 500 whose body
 /// says nothing about it, and a log line that does.
@@ -22,49 +25,40 @@ where
     H: Fn(Request, Call) -> F,
     F: Future<Output = Result<Reply, Error>> + Send,
 {
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
-        return Err(format!(
-            "{} is a Lambda function: it is started by Lambda, which sets AWS_LAMBDA_RUNTIME_API",
-            service.name
-        )
-        .into());
-    }
-    let version =
-        std::env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|_| "$LATEST".to_owned());
-    let cold = AtomicBool::new(true);
-    let handle = |request: Request| {
-        let cold_start = cold.swap(false, Ordering::Relaxed);
-        let call = call(service, &version, &request);
-        // The handler is called here, so that only its future is moved into the answer's.
-        let started = Instant::now();
-        let answered = handler(request, call.clone());
-        async move {
-            let reply = answer(answered, &call).await;
-            call.write_metrics(Ending {
-                status: reply.status().as_u16(),
-                latency_ms: started.elapsed().as_secs_f64() * 1000.0,
-                cold_start,
-                timestamp_ms: now_ms(),
-            });
-            Ok::<Response<Body>, Error>(reply.into_response())
-        }
+    let invocations = Invocations::from_env(service)?;
+    let (invocations, handler) = (&invocations, &handler);
+    let handle = |event: LambdaEvent<Box<RawValue>>| async move {
+        let invocation = invocations.begin(&event.context);
+        let call = invocation.call.clone();
+        let Some(request) = read(event.payload.get(), &call) else {
+            invocation.end(StatusCode::BAD_REQUEST.as_u16());
+            return Err(Failure::new(
+                "InvalidEvent",
+                "The event is not a request of an API Gateway proxy integration",
+                400,
+            ));
+        };
+        let reply = answer(handler(request, call.clone()), &call).await;
+        invocation.end(reply.status().as_u16());
+        Ok::<Value, Failure>(reply.into_event())
     };
-    lambda_http::run(service_fn(handle)).await
+    lambda_runtime::run(service_fn(handle)).await
 }
 
-/// The request's call, with its route noted.
-fn call(service: Service, version: &str, request: &Request) -> Call {
-    let request_id =
-        request.lambda_context_ref().map(|context| context.request_id.as_str()).unwrap_or_default();
-    let call = Call::new(service, version, request_id);
-    // With features for REST APIs alone there is but one kind of context.
-    let resource = request.request_context_ref().and_then(|context| match context {
-        RequestContext::ApiGatewayV1(context) => context.resource_path.as_deref(),
-        _ => None,
-    });
-    let path = resource.unwrap_or_else(|| request.uri().path());
-    call.property("route", format!("{} {path}", request.method()));
-    call
+/// The request of an event, its route noted; `None` when it is none.
+fn read(event: &str, call: &Call) -> Option<Request> {
+    match Request::read(event) {
+        Ok(request) => {
+            call.property("route", format!("{} {}", request.method(), request.resource()));
+            Some(request)
+        }
+        Err(error) => {
+            call.property("route", "invoke");
+            let fields = [("error", error.to_string().into())];
+            call.log(Level::Error, "the event is not a request of API Gateway", &fields);
+            None
+        }
+    }
 }
 
 async fn answer(answered: impl Future<Output = Result<Reply, Error>>, call: &Call) -> Reply {
@@ -78,16 +72,12 @@ async fn answer(answered: impl Future<Output = Result<Reply, Error>>, call: &Cal
     }
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::call::Ending;
 
     const SERVICE: Service = Service { name: "greet", counters: &[] };
 
@@ -102,13 +92,19 @@ mod tests {
 
     #[test]
     fn the_route_is_noted() {
-        let request = Request::default();
-        let document = call(SERVICE, "1", &request).metrics(Ending {
-            status: 200,
-            latency_ms: 0.0,
-            cold_start: false,
-            timestamp_ms: 0,
-        });
-        assert_eq!(document["route"], "GET /");
+        let call = Call::new(SERVICE, "1", "r-1");
+        let event = json!({ "resource": "/items/{id}", "path": "/items/7", "httpMethod": "GET",
+            "requestContext": { "httpMethod": "GET" } });
+        assert!(read(&event.to_string(), &call).is_some());
+        let ending = Ending { status: 200, latency_ms: 0.0, cold_start: false, timestamp_ms: 0 };
+        assert_eq!(call.metrics(ending)["route"], "GET /items/{id}");
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_apart() {
+        for event in ["{}", "7", "null", r#"{"ID":1}"#, r#"{"httpMethod":7}"#] {
+            let call = Call::new(SERVICE, "1", "r-1");
+            assert!(read(event, &call).is_none(), "{event}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! A greeting that counts: who is greeted, and how often they have been here.
 
+use handler_common::aws::AwsFailure;
+use handler_common::http::StatusCode;
 use handler_common::{Call, Level, Reply, Request, Service};
-use lambda_http::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde_json::json;
 
-use crate::visits::{StorageError, Visits};
+use crate::visits::Visits;
 
 /// Counts requests without a usable user id.
 const MISSING_USER_ID: &str = "MissingUserId";
@@ -19,8 +20,6 @@ pub const SERVICE: Service =
 pub const USER_HEADER: &str = "x-user-id";
 /// Longest user id, in characters.
 pub const MOST_USER_CHARACTERS: usize = 128;
-/// Seconds after which a caller may try again when the visit could not be stored.
-const RETRY_AFTER_SECONDS: u16 = 5;
 
 /// Greets the user that the header names, and counts the visit.
 ///
@@ -40,7 +39,7 @@ pub async fn greet(word: &str, visits: &Visits, request: &Request, call: &Call) 
             call.property("visits", count);
             welcome(word, &user, count, call)
         }
-        Err(error) => unavailable(&error, call),
+        Err(error) => unavailable(&error, visits.table(), call),
     }
 }
 
@@ -87,19 +86,12 @@ fn welcome(word: &str, user: &str, count: u64, call: &Call) -> Reply {
 }
 
 /// The caller learns that it may pass; the log learns what it was.
-fn unavailable(error: &StorageError, call: &Call) -> Reply {
+fn unavailable(error: &AwsFailure, table: &str, call: &Call) -> Reply {
     call.count(STORAGE_ERRORS);
-    let fields = [
-        ("code", error.code.as_str().into()),
-        ("error", error.message.as_str().into()),
-        ("table", error.table.as_str().into()),
-    ];
+    let [code, message] = error.fields();
+    let fields = [code, message, ("table", table.into())];
     call.log(Level::Error, "the visit could not be stored", &fields);
-    Reply::message(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "Visits can't be counted at the moment. Please try again later.",
-    )
-    .header(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
+    Reply::retry_later("Visits can't be counted at the moment. Please try again later.")
 }
 
 #[cfg(test)]

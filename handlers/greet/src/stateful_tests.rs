@@ -1,66 +1,23 @@
 //! The stateful greeting against recorded answers of `DynamoDB`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::{Arc, Mutex};
-
-use aws_sdk_dynamodb::config::{Config, Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
-use lambda_http::http;
-use lambda_http::http::HeaderMap;
+use handler_common::http::{HeaderName, HeaderValue, Method};
+use handler_test_support::Recorded;
 
 use super::*;
 
-/// Gives recorded answers one after the other and keeps the requests' bodies.
-#[derive(Debug, Clone, Default)]
-struct Recorded {
-    answers: Arc<Mutex<Vec<(u16, String)>>>,
-    requests: Arc<Mutex<Vec<serde_json::Value>>>,
-}
-
-impl HttpConnector for Recorded {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body = request.body().bytes().unwrap();
-        let body = serde_json::from_slice(body).unwrap();
-        self.requests.lock().unwrap().push(body);
-        let (status, body) = self.answers.lock().unwrap().remove(0);
-        let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
-        HttpConnectorFuture::ready(Ok(response))
-    }
-}
-
-impl Recorded {
-    fn requests(&self) -> Vec<serde_json::Value> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
 fn visits(answers: &[(u16, &str)]) -> (Visits, Recorded) {
-    let recorded = Recorded::default();
-    *recorded.answers.lock().unwrap() =
-        answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
-    let connector = SharedHttpConnector::new(recorded.clone());
-    let config = Config::builder()
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
-        .http_client(http_client_fn(move |_, _| connector.clone()));
-    (Visits::new(config, "visits".to_owned()), recorded)
+    let recorded = Recorded::new(answers);
+    (Visits::new(&recorded.config(), "visits".to_owned()), recorded)
 }
 
 type Header<'a> = (&'a str, &'a [u8]);
 
 fn request(headers: &[Header<'_>]) -> Request {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        let name: http::HeaderName = name.parse().unwrap();
-        map.append(name, HeaderValue::from_bytes(value).unwrap());
-    }
-    let mut request = Request::default();
-    *request.headers_mut() = map;
-    request
+    headers.iter().fold(Request::new(Method::GET, "/greet"), |request, (name, value)| {
+        let name: HeaderName = name.parse().unwrap();
+        request.with_header(name, HeaderValue::from_bytes(value).unwrap())
+    })
 }
 
 fn call() -> Call {
@@ -90,7 +47,7 @@ async fn the_first_visit_is_new_and_the_next_returns() {
     assert_eq!(reply.body()["returning"], true);
     assert_eq!(reply.body()["greeting"], "Hello again, alice! This is visit number 2.");
 
-    let sent = recorded.requests().remove(0);
+    let sent: serde_json::Value = serde_json::from_str(&recorded.requests()[0]).unwrap();
     assert_eq!(sent["TableName"], "visits");
     assert_eq!(sent["Key"], json!({ "user_id": { "S": "alice" } }));
     assert_eq!(sent["UpdateExpression"], "ADD #visits :one");
@@ -149,7 +106,7 @@ async fn a_denied_table_is_a_503_that_tells_the_caller_nothing() {
     assert!(error.message.contains("not authorized"));
 }
 
-async fn visits_error(body: &str) -> StorageError {
+async fn visits_error(body: &str) -> AwsFailure {
     let (visits, _) = visits(&[(400, body)]);
     visits.count("alice").await.unwrap_err()
 }

@@ -1,7 +1,7 @@
 //! A greeting made from nothing but the code: no storage, no memory of who asked before.
 
+use handler_common::http::StatusCode;
 use handler_common::{Call, Reply, Service};
-use lambda_http::http::StatusCode;
 use serde_json::json;
 
 /// What this function calls itself.
