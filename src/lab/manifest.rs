@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::blueprint::{Api, Blueprint, Follows, Function, Role, Stage, Statement, Table};
 use crate::course;
-use crate::links::{self, Kind, Link};
+use crate::links::{self, Allowed, Kind, Link};
 use crate::names;
 use crate::problem::{Findings, Position, Problem, one_of};
 use crate::section::{Context, Section, Text};
@@ -101,7 +101,7 @@ fn statement(section: &Section<'_, '_, '_>) -> Statement {
 }
 
 fn check_resource(context: &Context<'_>, resource: &Text) {
-    links::check_text(context, resource);
+    links::check_text(context, resource, Allowed::Resources);
     let text = &resource.value;
     let known_start = text == "*" || text.starts_with("arn:") || text.starts_with("${");
     let names_only = text.contains(".name}") && !text.starts_with("arn:");
@@ -171,7 +171,7 @@ fn function(name: String, section: &Section<'_, '_, '_>) -> Function {
 fn environment(section: &Section<'_, '_, '_>) -> BTreeMap<String, String> {
     let variables = section.text_map("environment", Some(names::VARIABLE));
     for value in variables.values() {
-        links::check_text(section.context, value);
+        links::check_text(section.context, value, Allowed::Environment);
     }
     let bytes: usize = variables.iter().map(|(name, text)| name.len() + text.value.len()).sum();
     if bytes > MOST_ENVIRONMENT_BYTES {

@@ -1,7 +1,7 @@
 //! `OpenAPI` documents: what API Gateway and the deploy need of them, checked with line numbers.
 
 use crate::blueprint::Blueprint;
-use crate::links::{self, HEADS, Kind, REFERENCE_FORMS};
+use crate::links::{self, Allowed, Kind};
 use crate::manifest::{expect_title, stage_variables};
 use crate::problem::{Findings, Position, one_of};
 use crate::references::find;
@@ -253,7 +253,9 @@ impl Checker<'_, '_> {
     /// The function that a URI names, and that it is called through an alias.
     fn called_function(&mut self, called: &str, at: Position, uri: &str) {
         for found in find(uri) {
-            let Ok(Some((Kind::Function, name))) = links::reference_link(found.body) else {
+            let Ok(Some((Kind::Function, name))) =
+                links::reference_link(found.body, Allowed::Resources)
+            else {
                 continue;
             };
             if !self.functions.iter().any(|known| known == name) {
@@ -296,16 +298,20 @@ impl Checker<'_, '_> {
                 self.stage_variable(at, variable);
                 continue;
             }
-            match links::reference_link(found.body) {
+            match links::reference_link(found.body, Allowed::Resources) {
                 Ok(Some((kind, name))) => self.resource(at, &kind, name),
                 Ok(None) => {}
                 Err(_) if in_template => {}
                 Err(message) => {
                     let head = found.body.split('.').next().unwrap_or_default();
-                    let heads = HEADS.iter().copied().chain(["stageVariables"]);
+                    let heads =
+                        Allowed::Resources.heads().iter().copied().chain(["stageVariables"]);
                     self.findings
                         .add(at, message)
-                        .expected(format!("{REFERENCE_FORMS}, or `${{stageVariables.NAME}}`"))
+                        .expected(format!(
+                            "{}, or `${{stageVariables.NAME}}`",
+                            Allowed::Resources.says()
+                        ))
                         .nearest(head, heads);
                 }
             }

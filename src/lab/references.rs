@@ -4,13 +4,19 @@
 //! | --- | --- |
 //! | `${function.NAME}` | the function's ARN, without a qualifier |
 //! | `${table.NAME}` | the table's ARN |
+//! | `${table.NAME.streams}` | the ARNs of the table's streams: `…/stream/*` |
 //! | `${role.NAME}` | the role's ARN |
-//! | `${function.NAME.name}`, `${table.NAME.name}`, `${role.NAME.name}` | its name |
+//! | `${queue.NAME}` | the queue's ARN |
+//! | `${queue.NAME.url}` | the queue's URL |
+//! | `${topic.NAME}` | the topic's ARN |
+//! | `${KIND.NAME.name}` | the name of any of them |
 //! | `${region}`, `${account}` | the target's region and account number |
+//! | `${parameter.NAME}` | the parameter's value, which may be none |
+//! | `${target.inbox}`, `${target.mailbox}` | what only the local cloud has: a URL that keeps what it is sent, an e-mail address whose mail is kept |
 //!
 //! The meaning never depends on where a reference stands. `.arn` may be written out; a resource whose
-//! own name ends in `.name` or `.arn` needs the explicit form. Everything else in `${…}`, above all
-//! `${stageVariables.…}`, belongs to API Gateway and is left as it is.
+//! own name ends in `.name`, `.arn`, `.url` or `.streams` needs the explicit form. Everything else in
+//! `${…}`, above all `${stageVariables.…}`, belongs to API Gateway and is left as it is.
 
 use serde_json::Value;
 
@@ -23,6 +29,10 @@ pub enum ResourceKind {
     Table,
     /// A role.
     Role,
+    /// A queue.
+    Queue,
+    /// A topic.
+    Topic,
 }
 
 /// What of a resource is meant.
@@ -32,6 +42,10 @@ pub enum Form {
     Arn,
     /// Its name.
     Name,
+    /// Its URL; queues have one.
+    Url,
+    /// The ARNs of its streams, with a `*` for which one; tables have them.
+    Streams,
 }
 
 /// A reference.
@@ -50,6 +64,12 @@ pub enum Reference<'a> {
     Region,
     /// The target's account number.
     Account,
+    /// A parameter of the lab, by its name. It may have no value: then what names it is left out.
+    Parameter(&'a str),
+    /// A URL of the target that keeps what it is sent. Only the local cloud has it.
+    Inbox,
+    /// An e-mail address of the target whose mail is kept. Only the local cloud has it.
+    Mailbox,
 }
 
 /// A reference for which there was no value.
@@ -63,6 +83,8 @@ impl<'a> Reference<'a> {
         match body {
             "region" => return Some(Self::Region),
             "account" => return Some(Self::Account),
+            "target.inbox" => return Some(Self::Inbox),
+            "target.mailbox" => return Some(Self::Mailbox),
             _ => {}
         }
         let (kind, rest) = body.split_once('.')?;
@@ -70,15 +92,28 @@ impl<'a> Reference<'a> {
             "function" => ResourceKind::Function,
             "table" => ResourceKind::Table,
             "role" => ResourceKind::Role,
+            "queue" => ResourceKind::Queue,
+            "topic" => ResourceKind::Topic,
+            "parameter" => return Some(Self::Parameter(rest)),
             _ => return None,
         };
-        let (name, form) = if let Some(name) = rest.strip_suffix(".name") {
-            (name, Form::Name)
-        } else {
-            (rest.strip_suffix(".arn").unwrap_or(rest), Form::Arn)
+        let (name, form) = match (rest.rsplit_once('.'), kind) {
+            (Some((name, "name")), _) => (name, Form::Name),
+            (Some((name, "arn")), _) => (name, Form::Arn),
+            (Some((name, "url")), ResourceKind::Queue) => (name, Form::Url),
+            (Some((name, "streams")), ResourceKind::Table) => (name, Form::Streams),
+            _ => (rest, Form::Arn),
         };
         Some(Self::Resource { kind, name, form })
     }
+}
+
+/// The names of the parameters that a text refers to, in order.
+pub fn parameters_of(text: &str) -> impl Iterator<Item = &str> {
+    find(text).filter_map(|found| match Reference::parse(found.body) {
+        Some(Reference::Parameter(name)) => Some(name),
+        _ => None,
+    })
 }
 
 /// One `${…}` in a text.

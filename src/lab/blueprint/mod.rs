@@ -75,12 +75,54 @@ pub struct Blueprint {
 
 /// One of several forms that a lab can be deployed in. Variants differ in the documents of their APIs
 /// and in their usage plans; everything else of a lab is in all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Variant {
     /// Name.
     pub name: String,
     /// One line.
     pub description: String,
+    /// The APIs in this variant.
+    #[serde(skip)]
+    pub apis: Vec<Api>,
+    /// The usage plans in this variant.
+    #[serde(skip)]
+    pub plans: Vec<UsagePlan>,
+}
+
+impl Blueprint {
+    /// The blueprint in one of its variants; `None` when the lab has none of this name.
+    pub fn variant_of(&self, name: &str) -> Option<Self> {
+        let variant = self.variants.iter().find(|variant| variant.name == name)?;
+        Some(Self {
+            apis: variant.apis.clone(),
+            plans: variant.plans.clone(),
+            variant: Some(variant.name.clone()),
+            ..self.clone()
+        })
+    }
+
+    /// The usage plans of every variant. A plan that is in several comes several times.
+    pub fn plans_of_all_variants(&self) -> impl Iterator<Item = &UsagePlan> {
+        let others = self
+            .variants
+            .iter()
+            .filter(|variant| self.variant.as_ref().is_none_or(|current| *current != variant.name));
+        self.plans.iter().chain(others.flat_map(|variant| &variant.plans))
+    }
+
+    /// The forms of an API in every variant: the variant's name, where the lab has variants, and the
+    /// API.
+    pub fn api_in_all_variants<'b>(
+        &'b self,
+        name: &'b str,
+    ) -> impl Iterator<Item = (Option<&'b str>, &'b Api)> {
+        let own: &[Api] = if self.variants.is_empty() { &self.apis } else { &[] };
+        let others = self
+            .variants
+            .iter()
+            .flat_map(|variant| variant.apis.iter().map(|api| (Some(variant.name.as_str()), api)));
+        own.iter().map(|api| (None, api)).chain(others).filter(move |(_, api)| api.name == name)
+    }
 }
 
 /// A value that a person may set for a deploy (`--set NAME=VALUE`). A deploy without it keeps what

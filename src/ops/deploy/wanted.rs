@@ -167,7 +167,7 @@ impl Wanted {
         role: Option<&str>,
         code: &BTreeMap<String, CodeId>,
     ) -> Result<Self> {
-        let lookup = |reference: &Reference<'_>| Some(value_of(&place, role, reference));
+        let lookup = |reference: &Reference<'_>| value_of(&place, role, reference);
         let roles = match role {
             Some(_) => Vec::new(),
             None => blueprint
@@ -209,19 +209,26 @@ fn unresolved(what: &str, error: &labdeck_lab::references::Unresolved) -> Failur
     Failure::new(FailureKind::Invalid, format!("resolving references of {what}"), error.to_string())
 }
 
-fn value_of(place: &Place, role: Option<&str>, reference: &Reference<'_>) -> String {
-    match *reference {
-        Reference::Region => place.region.clone(),
-        Reference::Account => place.account.clone(),
-        Reference::Resource { kind: ResourceKind::Role, name, form } => match (role, form) {
-            (Some(arn), Form::Arn) => arn.to_owned(),
-            (Some(arn), Form::Name) => arn.rsplit('/').next().unwrap_or(arn).to_owned(),
-            (None, Form::Arn) => place.role(name),
-            (None, Form::Name) => name.to_owned(),
-        },
-        Reference::Resource { name, form: Form::Name, .. } => name.to_owned(),
-        Reference::Resource { kind: ResourceKind::Function, name, .. } => place.function(name),
-        Reference::Resource { kind: ResourceKind::Table, name, .. } => place.table(name),
+/// The value of a reference; `None` for what a place alone does not tell.
+fn value_of(place: &Place, role: Option<&str>, reference: &Reference<'_>) -> Option<String> {
+    let (kind, name, form) = match *reference {
+        Reference::Region => return Some(place.region.clone()),
+        Reference::Account => return Some(place.account.clone()),
+        Reference::Resource { kind, name, form } => (kind, name, form),
+        Reference::Parameter(_) | Reference::Inbox | Reference::Mailbox => return None,
+    };
+    match (kind, form) {
+        (ResourceKind::Role, Form::Name) => {
+            Some(role.and_then(|arn| arn.rsplit('/').next()).unwrap_or(name).to_owned())
+        }
+        (_, Form::Name) => Some(name.to_owned()),
+        (ResourceKind::Role, _) => Some(role.map_or_else(|| place.role(name), str::to_owned)),
+        (ResourceKind::Function, _) => Some(place.function(name)),
+        (ResourceKind::Table, Form::Streams) => Some(format!("{}/stream/*", place.table(name))),
+        (ResourceKind::Table, _) => Some(place.table(name)),
+        (ResourceKind::Queue, Form::Url) => None,
+        (ResourceKind::Queue, _) => Some(place.arn("sqs", name)),
+        (ResourceKind::Topic, _) => Some(place.arn("sns", name)),
     }
 }
 
