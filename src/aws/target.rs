@@ -75,6 +75,9 @@ pub struct Target {
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
 }
 
 /// What a target on the local cloud keeps of it.
@@ -144,6 +147,12 @@ clients! {
     iam: aws_sdk_iam;
     /// STS.
     sts: aws_sdk_sts;
+    /// SNS.
+    sns: aws_sdk_sns;
+    /// SQS.
+    sqs: aws_sdk_sqs;
+    /// `CloudWatch`.
+    cloudwatch: aws_sdk_cloudwatch;
 }
 
 impl Target {
@@ -302,6 +311,9 @@ impl Target {
             logs: OnceLock::new(),
             iam: OnceLock::new(),
             sts: OnceLock::new(),
+            sns: OnceLock::new(),
+            sqs: OnceLock::new(),
+            cloudwatch: OnceLock::new(),
         }
     }
 
