@@ -137,8 +137,7 @@ mod tests {
 
     use super::*;
 
-    const SERVICE: Service =
-        Service { name: "pet-stats", counters: &[RECORDS, FAILED_RECORDS] };
+    const SERVICE: Service = Service { name: "pet-stats", counters: &[RECORDS, FAILED_RECORDS] };
 
     fn record(sequence_number: &str) -> Value {
         json!({ "eventID": "e", "eventName": "INSERT", "dynamodb": {
@@ -151,7 +150,8 @@ mod tests {
         let seen = Mutex::new(Vec::new());
         let seen = &seen;
         let handler = |record: StreamRecord, _: Call| async move {
-            seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            seen.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .push(record.sequence_number.clone());
             if record.sequence_number == "2" { Err(Failure::internal()) } else { Ok(()) }
         };

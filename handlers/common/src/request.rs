@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(problem.reply().status(), status);
         }
         assert!(post().with_body("{}").json().is_ok());
-        let whole = STANDARD.encode(vec![b' '; MOST_BODY_BYTES - 1]) ;
+        let whole = STANDARD.encode(vec![b' '; MOST_BODY_BYTES - 1]);
         assert_eq!(post().with_body(&whole).in_base64().json(), Err(BodyProblem::Missing));
     }
 }

@@ -62,8 +62,7 @@ impl Visits {
             .and_then(|attributes| attributes.get(VISITS))
             .and_then(|value| value.as_n().ok())
             .and_then(|number| number.parse().ok());
-        count.ok_or_else(|| {
-            AwsFailure::unexpected(format!("the answer has no count in `{VISITS}`"))
-        })
+        count
+            .ok_or_else(|| AwsFailure::unexpected(format!("the answer has no count in `{VISITS}`")))
     }
 }

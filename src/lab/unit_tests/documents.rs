@@ -187,6 +187,10 @@ fn references_are_replaced() {
         ("${function.f.name}", "F-name"),
         ("a ${table.t.x}${region} b", "a T.x-arnR b"),
         ("${account}/${role.r.name.arn}", "A/unknown"),
+        ("${queue.q} ${queue.q.url} ${queue.q.name}", "Q-arn Q-url Q-name"),
+        ("${topic.t} ${table.t.x.streams}", "T-arn T.x-streams"),
+        ("${parameter.p} ${target.inbox} ${target.mailbox}", "P(p) I M"),
+        ("${target.outbox} ${topics.t}", "${target.outbox} ${topics.t}"),
         ("${stageVariables.lambdaAlias} ${x} ${ $", "${stageVariables.lambdaAlias} ${x} ${ $"),
         ("", ""),
     ] {
@@ -195,15 +199,25 @@ fn references_are_replaced() {
                 Reference::Region => "R".to_owned(),
                 Reference::Account => "A".to_owned(),
                 Reference::Resource { kind, name, form } => {
-                    let form = if *form == Form::Arn { "arn" } else { "name" };
+                    let form = match form {
+                        Form::Arn => "arn",
+                        Form::Name => "name",
+                        Form::Url => "url",
+                        Form::Streams => "streams",
+                    };
                     match (kind, *name) {
                         (ResourceKind::Function, "f") => format!("F-{form}"),
                         (ResourceKind::Table, "t.x") => format!("T.x-{form}"),
                         // The explicit form leaves a name that ends in `.name` whole.
                         (ResourceKind::Role, "r.name") => "unknown".to_owned(),
+                        (ResourceKind::Queue, "q") => format!("Q-{form}"),
+                        (ResourceKind::Topic, "t") => format!("T-{form}"),
                         _ => return None,
                     }
                 }
+                Reference::Parameter(name) => format!("P({name})"),
+                Reference::Inbox => "I".to_owned(),
+                Reference::Mailbox => "M".to_owned(),
             })
         };
         assert_eq!(resolve_text(text, &lookup).unwrap(), resolved);
