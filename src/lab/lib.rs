@@ -3,7 +3,7 @@
 //! The format is described in `docs/lab-format.md`.
 
 pub mod blueprint;
-mod course;
+mod later;
 mod links;
 mod manifest;
 mod names;
@@ -16,6 +16,7 @@ mod syntax;
 mod unit_tests;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 pub use blueprint::Blueprint;
 pub use problem::{Problem, Problems};
 
+use blueprint::Api;
+use manifest::Document;
 use problem::{Findings, MOST_PROBLEMS, Position};
 
 /// The file that makes a folder a lab.
@@ -49,8 +52,9 @@ pub fn discover(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Reads and checks the lab in a folder.
 ///
-/// Every problem of `lab.toml` and of the API documents it names is reported at once. A syntax error
-/// can hide the problems behind it. Problems name the files below `dir` as it was given; the paths in
+/// Every problem of `lab.toml` and of the API documents it names, of all variants, is reported at once. A
+/// syntax error can hide the problems behind it. The blueprint is that of the last variant; the others
+/// are had from it by [`Blueprint::variant_of`]. Problems name the files below `dir` as it was given; the paths in
 /// the blueprint are absolute.
 pub fn read(dir: &Path) -> Result<Blueprint, Problems> {
     let file = dir.join(MANIFEST);
@@ -69,60 +73,87 @@ pub fn read(dir: &Path) -> Result<Blueprint, Problems> {
 
     let names_known = !manifest.damaged;
     let mut problems = Vec::new();
-    for (index, named_at) in manifest.documents.into_iter().enumerate() {
-        problems.extend(read_document(
-            dir,
-            &mut blueprint,
-            (index, named_at),
-            names_known,
-            &mut findings,
-        ));
+    let mut forms = Vec::new();
+    for document in manifest.documents {
+        let (api, found) = read_document(dir, &blueprint, &document, names_known, &mut findings);
+        problems.extend(found);
+        forms.push((document, api));
     }
+    blueprint.fill(forms, &manifest.plan_variants);
+    let documents_read = names_known && problems.is_empty();
+    later::check(&manifest.later, &text, &blueprint, documents_read, &mut findings);
     let mut all = findings.into_sorted();
     all.extend(problems);
     all.truncate(MOST_PROBLEMS);
     if all.is_empty() { Ok(blueprint) } else { Err(Problems(all)) }
 }
 
-/// Reads the document of one API into the blueprint. Hands back the document's problems; that the
-/// file can't be read is a problem of the line that names it.
+impl Blueprint {
+    /// Gives each variant its APIs and plans, and the blueprint those of its last one.
+    fn fill(&mut self, forms: Vec<(Document, Api)>, plan_variants: &[Vec<String>]) {
+        let all = std::mem::take(&mut self.plans);
+        let plans_of = |variant: &str| {
+            all.iter()
+                .zip(plan_variants)
+                .filter(|(_, of)| of.is_empty() || of.iter().any(|name| name == variant))
+                .map(|(plan, _)| plan.clone())
+                .collect::<Vec<_>>()
+        };
+        for variant in &mut self.variants {
+            variant.plans = plans_of(&variant.name);
+            variant.apis = forms
+                .iter()
+                .filter(|(document, _)| document.variants.contains(&variant.name))
+                .map(|(document, api)| (document.api, api.clone()))
+                .collect::<BTreeMap<_, _>>()
+                .into_values()
+                .collect();
+        }
+        if let Some(last) = self.variants.last() {
+            self.variant = Some(last.name.clone());
+            self.apis = last.apis.clone();
+            self.plans = last.plans.clone();
+        } else {
+            self.apis = forms.into_iter().map(|(_, api)| api).collect();
+            self.plans = all;
+        }
+    }
+}
+
+/// Reads a document of an API. Hands back the API with it, and the document's problems; that the file
+/// can't be read is a problem of the line that names it.
 fn read_document(
     dir: &Path,
-    blueprint: &mut Blueprint,
-    (index, named_at): (usize, Position),
+    blueprint: &Blueprint,
+    document: &Document,
     names_known: bool,
     manifest: &mut Findings,
-) -> Vec<Problem> {
-    let Some(api) = blueprint.apis.get(index) else {
-        return Vec::new();
-    };
-    if api.file.as_os_str().is_empty() {
-        return Vec::new();
+) -> (Api, Vec<Problem>) {
+    let name = blueprint.apis.get(document.api).map(|api| api.name.clone()).unwrap_or_default();
+    let mut api = Api { name, file: document.file.clone(), ..Api::default() };
+    if document.file.as_os_str().is_empty() {
+        return (api, Vec::new());
     }
-    let name = api.name.clone();
     // Problems name files as the caller named the folder.
-    let file = api
+    let file = document
         .file
         .strip_prefix(&blueprint.dir)
-        .map_or_else(|_| api.file.clone(), |file| dir.join(file));
+        .map_or_else(|_| document.file.clone(), |file| dir.join(file));
     let text = match read_text(&file, MOST_DOCUMENT_BYTES) {
         Ok(text) => text,
         Err(message) => {
             manifest
-                .add(named_at, message)
+                .add(document.named_at, message)
                 .expected("an OpenAPI file, relative to the lab's folder");
-            return Vec::new();
+            return (api, Vec::new());
         }
     };
     let mut findings = Findings::new(&file);
     if let Some(root) = yaml::parse(&text, &mut findings) {
-        let functions = openapi::check(&root, &name, blueprint, names_known, &mut findings);
-        if let Some(api) = blueprint.apis.get_mut(index) {
-            api.document = root.to_value();
-            api.functions = functions;
-        }
+        api.functions = openapi::check(&root, &api.name, blueprint, names_known, &mut findings);
+        api.document = root.to_value();
     }
-    findings.into_sorted()
+    (api, findings.into_sorted())
 }
 
 /// A file's text, or why it can't be had.

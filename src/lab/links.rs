@@ -7,7 +7,6 @@ use crate::section::{Context, Text};
 
 /// What a name must be the name of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code)] // until lab.toml names them
 pub(crate) enum Kind {
     Role,
     Table,
@@ -158,7 +157,6 @@ const HEADS: &[&str] = &[
 
 /// Which references a text may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)] // until lab.toml names them
 pub(crate) enum Allowed {
     /// Resources, region and account.
     Resources,

@@ -107,6 +107,83 @@ pub(crate) const ATTRIBUTE: Rule = Rule {
     keeps: |name| (1..=255).contains(&name.len()),
 };
 
+/// SQS: `CreateQueue`, `QueueName`. Queues of this tool are standard ones, whose names hold no dot.
+pub(crate) const QUEUE: Rule = Rule {
+    of: "queue name",
+    says: "1 to 80 letters, digits, hyphens and underscores",
+    keeps: |name| made_of(name, 1..=80, "-_"),
+};
+
+/// SNS: `CreateTopic`, `Name`.
+pub(crate) const TOPIC: Rule = Rule {
+    of: "topic name",
+    says: "1 to 256 letters, digits, hyphens and underscores",
+    keeps: |name| made_of(name, 1..=256, "-_"),
+};
+
+/// SNS: `CreateTopic`, attribute `DisplayName`.
+pub(crate) const DISPLAY_NAME: Rule = Rule {
+    of: "display name",
+    says: "1 to 100 characters, none of them a control character",
+    keeps: |name| (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control),
+};
+
+/// `CloudWatch`: `PutMetricAlarm`, `AlarmName`. A slash would divide the name in consoles and paths.
+pub(crate) const ALARM: Rule = Rule {
+    of: "alarm name",
+    says: "1 to 255 letters, digits, spaces, hyphens, underscores and dots",
+    keeps: |name| made_of(name, 1..=255, " -_."),
+};
+
+/// `CloudWatch`: `PutMetricAlarm`, `Namespace`.
+pub(crate) const NAMESPACE: Rule = Rule {
+    of: "namespace",
+    says: "1 to 255 letters, digits and characters of `.-_/#:`, not beginning with `:`",
+    keeps: |name| made_of(name, 1..=255, ".-_/#:") && !name.starts_with(':'),
+};
+
+/// `CloudWatch`: `Dimension`, `Name`.
+pub(crate) const DIMENSION: Rule = Rule {
+    of: "dimension name",
+    says: "1 to 255 printable ASCII characters, not beginning with `:`",
+    keeps: |name| {
+        (1..=255).contains(&name.len())
+            && !name.starts_with(':')
+            && name.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+    },
+};
+
+/// `CloudWatch`: `PutMetricAlarm`, `Statistic` or a percentile as `ExtendedStatistic`.
+pub(crate) const STATISTIC: Rule = Rule {
+    of: "statistic",
+    says: "`Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99` or \
+           `p99.9`",
+    keeps: |statistic| {
+        ["Sum", "Average", "Minimum", "Maximum", "SampleCount"].contains(&statistic)
+            || statistic
+                .strip_prefix('p')
+                .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+                .and_then(|rest| rest.parse::<f64>().ok())
+                .is_some_and(|percent| (0.0..=100.0).contains(&percent))
+    },
+};
+
+/// API Gateway: the name of an API key or of a usage plan, for which AWS says no rule.
+pub(crate) const KEY: Rule = Rule {
+    of: "name of a key or plan",
+    says: "1 to 128 letters, digits, spaces, hyphens, underscores and dots",
+    keeps: |name| made_of(name, 1..=128, " -_."),
+};
+
+/// API Gateway: a key of a usage plan's method throttles.
+pub(crate) const PLAN_METHOD: Rule = Rule {
+    of: "method of a plan",
+    says: "a path and a method such as `/items/{ID}/GET`",
+    keeps: |name| {
+        name.starts_with('/') && name.rsplit_once('/').is_some_and(|(_, method)| !method.is_empty())
+    },
+};
+
 /// API Gateway: the name of an API.
 pub(crate) const API: Rule = Rule {
     of: "API name",
@@ -185,6 +262,13 @@ pub(crate) const METRIC: Rule = Rule {
     keeps: |name| {
         (1..=255).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic() || c == ' ')
     },
+};
+
+/// A pattern of `CloudWatch` Logs: `FilterLogEvents`, `filterPattern`.
+pub(crate) const PATTERN: Rule = Rule {
+    of: "filter pattern",
+    says: "1 to 1024 characters",
+    keeps: |pattern| (1..=1024).contains(&pattern.chars().count()),
 };
 
 /// Days that `PutRetentionPolicy` of `CloudWatch` Logs accepts.
