@@ -86,7 +86,7 @@ where
         let invocation = invocations.begin(&event.context);
         let call = invocation.call.clone();
         call.property("route", "stream");
-        let answer = batch(&event.payload, handler, &call).await;
+        let answer = Box::pin(batch(&event.payload, handler, &call)).await;
         let failed = call.counted(FAILED_RECORDS) > 0;
         let status = noted(&answer, &call);
         invocation.end(if failed { 500 } else { status });

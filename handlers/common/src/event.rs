@@ -63,7 +63,7 @@ where
         let invocation = invocations.begin(&event.context);
         let call = invocation.call.clone();
         call.property("route", "invoke");
-        let answer = handler(event.payload, call.clone()).await;
+        let answer = Box::pin(handler(event.payload, call.clone())).await;
         invocation.end(noted(&answer, &call));
         answer
     };

@@ -17,6 +17,7 @@ mod emf;
 mod event;
 mod invocation;
 mod output;
+mod page;
 mod reply;
 mod request;
 mod serve;
@@ -26,6 +27,7 @@ pub use batch::{Change, FAILED_RECORDS, RECORDS, StreamRecord, batch, run_stream
 pub use call::{Call, Level, Service};
 pub use event::{Failure, run_events};
 pub use lambda_http::{Error, http};
+pub use page::Page;
 pub use reply::Reply;
 pub use request::{BodyProblem, MOST_BODY_BYTES, Request};
 pub use serve::run;

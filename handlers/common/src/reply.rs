@@ -1,8 +1,12 @@
 //! Answers in the form that API Gateway's proxy integration takes.
 
-use lambda_http::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
+use lambda_http::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER,
+};
 use lambda_http::http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
+
+use crate::event::Failure;
 
 /// Seconds after which a caller may try again when a service that the function needs did not answer.
 const RETRY_AFTER_SECONDS: u16 = 5;
@@ -13,7 +17,18 @@ pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
-    bare: bool,
+    form: Form,
+}
+
+/// What the function hands to Lambda.
+#[derive(Debug, Clone, PartialEq)]
+enum Form {
+    /// A proxy response.
+    Proxy,
+    /// The body alone.
+    Bare,
+    /// The word that it failed.
+    Failed(Failure),
 }
 
 impl Reply {
@@ -21,7 +36,7 @@ impl Reply {
     pub fn json(status: StatusCode, body: Value) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { status, headers, body, bare: false }
+        Self { status, headers, body, form: Form::Proxy }
     }
 
     /// An answer whose body says one thing: `{"message": "…"}`.
@@ -31,7 +46,7 @@ impl Reply {
 
     /// An answer without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Value::Null, bare: false }
+        Self { status, headers: HeaderMap::new(), body: Value::Null, form: Form::Proxy }
     }
 
     /// A 503 with `Retry-After`: it is our trouble, it may pass.
@@ -43,7 +58,21 @@ impl Reply {
     /// A value handed to the gateway as it is, which no proxy integration takes: to show what becomes
     /// of it. The function itself believes that all is well, hence status 200.
     pub fn bare(value: Value) -> Self {
-        Self { bare: true, ..Self::json(StatusCode::OK, value) }
+        Self { form: Form::Bare, ..Self::json(StatusCode::OK, value) }
+    }
+
+    /// No answer: the invocation fails, as it does when nobody caught an error. The gateway makes a 502
+    /// of it.
+    pub fn failed(failure: Failure) -> Self {
+        let form = Form::Failed(failure);
+        Self { form, ..Self::empty(StatusCode::BAD_GATEWAY) }
+    }
+
+    /// Lets pages of any origin read the answer: what a proxy integration must say itself, for the
+    /// gateway adds no headers to its answers.
+    #[must_use]
+    pub fn for_any_origin(self) -> Self {
+        self.header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
     }
 
     /// Adds a header, in place of one of the same name.
@@ -78,9 +107,11 @@ impl Reply {
     }
 
     /// What the function hands to Lambda.
-    pub(crate) fn into_event(self) -> Value {
-        if self.bare {
-            return self.body;
+    pub(crate) fn into_event(self) -> Result<Value, Failure> {
+        match self.form {
+            Form::Proxy => {}
+            Form::Bare => return Ok(self.body),
+            Form::Failed(failure) => return Err(failure),
         }
         let headers: Map<String, Value> = self
             .headers
@@ -90,12 +121,12 @@ impl Reply {
             })
             .collect();
         let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
-        json!({
+        Ok(json!({
             "statusCode": self.status.as_u16(),
             "headers": headers,
             "body": body,
             "isBase64Encoded": false,
-        })
+        }))
     }
 }
 
@@ -108,19 +139,25 @@ mod tests {
         let event = Reply::message(StatusCode::BAD_REQUEST, "say \"who\"").into_event();
         assert_eq!(
             event,
-            json!({
+            Ok(json!({
                 "statusCode": 400,
                 "headers": { "content-type": "application/json" },
                 "body": r#"{"message":"say \"who\""}"#,
                 "isBase64Encoded": false,
-            })
+            }))
         );
     }
 
     #[test]
-    fn a_bare_value_is_no_proxy_response() {
-        assert_eq!(Reply::bare(json!({ "id": 1 })).into_event(), json!({ "id": 1 }));
-        assert_eq!(Reply::empty(StatusCode::NO_CONTENT).into_event()["body"], "");
+    fn not_every_answer_is_a_proxy_response() {
+        assert_eq!(Reply::bare(json!({ "id": 1 })).into_event(), Ok(json!({ "id": 1 })));
+        let failed = Reply::failed(Failure::internal());
+        assert_eq!(
+            (failed.status().as_u16(), failed.into_event()),
+            (502, Err(Failure::internal()))
+        );
+        let empty = Reply::empty(StatusCode::NO_CONTENT).into_event();
+        assert_eq!(empty.map(|event| event["body"].clone()), Ok("".into()));
     }
 
     #[test]

@@ -47,13 +47,17 @@ impl BodyProblem {
         }
     }
 
-    /// The answer to the caller: 400, or 413 for a body that is too large.
-    pub fn reply(self) -> Reply {
-        let status = match self {
+    /// The status of the answer: 400, or 413 for a body that is too large.
+    pub fn status(self) -> StatusCode {
+        match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
-        };
-        Reply::message(status, self.message())
+        }
+    }
+
+    /// The answer to the caller.
+    pub fn reply(self) -> Reply {
+        Reply::message(self.status(), self.message())
     }
 }
 

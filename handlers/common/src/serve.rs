@@ -38,9 +38,10 @@ where
                 400,
             ));
         };
-        let reply = answer(handler(request, call.clone()), &call).await;
+        // Boxed, so that the handler's states are no part of the loop's type.
+        let reply = answer(Box::pin(handler(request, call.clone())), &call).await;
         invocation.end(reply.status().as_u16());
-        Ok::<Value, Failure>(reply.into_event())
+        reply.into_event() as Result<Value, Failure>
     };
     lambda_runtime::run(service_fn(handle)).await
 }

@@ -37,7 +37,7 @@ where
         let invocation = invocations.begin(&event.context);
         let call = invocation.call.clone();
         call.property("route", "topic");
-        let answer = messages(&event.payload, handler, &call).await;
+        let answer = Box::pin(messages(&event.payload, handler, &call)).await;
         invocation.end(noted(&answer, &call));
         answer
     };
