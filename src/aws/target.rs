@@ -23,6 +23,8 @@ use crate::transport;
 
 /// Region of the local cloud.
 const LOCAL_REGION: &str = "us-east-1";
+/// How long an answer is waited for when nothing else was said.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which cloud is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct TargetOptions {
     pub state_dir: Option<PathBuf>,
     /// Program to start as local cloud; without it this one.
     pub program: Option<PathBuf>,
+    /// How long an answer is waited for before the call counts as failed; without it 30 s.
+    pub answer_timeout: Option<Duration>,
 }
 
 /// A cloud that can be reached, with its clients.
@@ -210,7 +214,7 @@ impl Target {
             .identity_cache(IdentityCache::no_cache())
             .http_client(transport::shared_client(false, None))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(&options))
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
@@ -244,7 +248,7 @@ impl Target {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(transport::shared_client(tls, budgets.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts());
+            .timeout_config(timeouts(&options));
         if let Ok(name) = AppName::new("labdeck") {
             loader = loader.app_name(name);
         }
@@ -405,6 +409,11 @@ impl Target {
         self.options.role.as_deref()
     }
 
+    /// How long an answer is waited for.
+    pub fn answer_timeout(&self) -> Duration {
+        self.options.answer_timeout.unwrap_or(ANSWER_TIMEOUT)
+    }
+
     /// Whether calls that may change something are refused.
     pub fn read_only(&self) -> bool {
         self.options.read_only
@@ -418,10 +427,10 @@ impl Target {
 }
 
 /// Waiting for a rate budget happens outside these, see `transport`.
-fn timeouts() -> TimeoutConfig {
+fn timeouts(options: &TargetOptions) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
-        .read_timeout(Duration::from_secs(30))
+        .read_timeout(options.answer_timeout.unwrap_or(ANSWER_TIMEOUT))
         .build()
 }
 

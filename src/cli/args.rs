@@ -1,6 +1,7 @@
 //! The command line: every command, its arguments, and the global flags.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{TargetChoice, TargetOptions};
@@ -71,6 +72,16 @@ pub struct Global {
         env = "LABDECK_LABS"
     )]
     pub labs: PathBuf,
+    /// How long AWS's answer to a call is waited for before it is tried again, in seconds.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=600),
+        env = "LABDECK_ANSWER_TIMEOUT"
+    )]
+    pub answer_timeout: u64,
     /// Print JSON: one object per line on stdout, errors as one object on stderr.
     #[arg(long, global = true)]
     pub json: bool,
@@ -94,6 +105,7 @@ impl Global {
             read_only: self.read_only,
             state_dir: self.state_dir.clone(),
             program: None,
+            answer_timeout: Some(Duration::from_secs(self.answer_timeout)),
         }
     }
 }
@@ -125,7 +137,7 @@ pub enum Command {
     /// Publish versions and move the traffic of `prod`.
     Release(ReleaseArgs),
     /// Take `prod` back; short for `release LAB rollback`.
-    Rollback(LabArg),
+    Rollback(RollbackArgs),
     /// The stages of every API: deployment, variables, URL.
     Stages(LabArg),
     /// Real failures: list them, switch one on or off.
@@ -147,6 +159,16 @@ pub enum Command {
     },
     /// The manual page, on stdout.
     Man,
+}
+
+/// A lab whose `prod` goes back.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The lab.
+    pub lab: String,
+    /// Go back once more after a rollback.
+    #[arg(long)]
+    pub further: bool,
 }
 
 /// A lab.
@@ -268,7 +290,11 @@ pub enum ReleaseCommand {
     /// Give all of the traffic to the canary, or to the newest version.
     Promote,
     /// Take the traffic back: from the canary, or to the version before.
-    Rollback,
+    Rollback {
+        /// Go back once more after a rollback.
+        #[arg(long)]
+        further: bool,
+    },
     /// Put everything back as it was before the last move, weights included.
     Undo,
     /// Versions, aliases, and where rollback would go.

@@ -339,7 +339,7 @@ async fn released(
         // From what the screen shows: one guarded call per function and none before it.
         ReleaseOperation::Rollback => match shown {
             Some(status) => release::rollback_from(engine, blueprint, status).await,
-            None => release::rollback(engine, blueprint).await,
+            None => release::rollback(engine, blueprint, false).await,
         },
         ReleaseOperation::Undo => match shown {
             Some(status) => release::undo_from(engine, blueprint, status).await,

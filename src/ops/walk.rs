@@ -130,7 +130,9 @@ async fn act(
             StepOutcome::Released(release::shift(engine, blueprint, f64::from(*percent)).await?)
         }
         StepAction::Promote => StepOutcome::Released(release::promote(engine, blueprint).await?),
-        StepAction::Rollback => StepOutcome::Released(release::rollback(engine, blueprint).await?),
+        StepAction::Rollback => {
+            StepOutcome::Released(release::rollback(engine, blueprint, false).await?)
+        }
         StepAction::Undo => StepOutcome::Released(release::undo(engine, blueprint).await?),
         StepAction::Chaos { name, on } => {
             let switch = chaos::set(engine, blueprint, name, *on).await?;

@@ -76,6 +76,23 @@ def cloud(tmp_path_factory):
     cloud.stop()
 
 
+@pytest.fixture(scope="session")
+def labs(tmp_path_factory):
+    """`labs("greet")`: a lab's accounts, made once for all tests that strike its operations."""
+    from matrix import Bench
+    from operations import Lab
+
+    bench = Bench(tmp_path_factory.mktemp("labs"))
+    made = {}
+
+    def of(lab):
+        if lab not in made:
+            made[lab] = Lab(bench, lab)
+        return made[lab]
+
+    return of
+
+
 class Refused(Exception):
     """The AWS CLI ended with an error: its code and its words."""
 

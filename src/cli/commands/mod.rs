@@ -45,7 +45,10 @@ pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::Destroy(args) => destroy::run(context, &args).await,
         Command::Request(args) => request::run(context, &args).await,
         Command::Release(args) => release::run(context, &args.lab, args.command).await,
-        Command::Rollback(args) => release::run(context, &args.lab, ReleaseCommand::Rollback).await,
+        Command::Rollback(args) => {
+            let rollback = ReleaseCommand::Rollback { further: args.further };
+            release::run(context, &args.lab, rollback).await
+        }
         Command::Stages(args) => stages::run(context, &args.lab).await,
         Command::Chaos(args) => chaos::run(context, &args).await,
         Command::Logs(args) => logs::run(context, &args).await,

@@ -21,7 +21,9 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
         }
         ReleaseCommand::Shift { percent } => release::shift(&engine, &blueprint, percent).await?,
         ReleaseCommand::Promote => release::promote(&engine, &blueprint).await?,
-        ReleaseCommand::Rollback => release::rollback(&engine, &blueprint).await?,
+        ReleaseCommand::Rollback { further } => {
+            release::rollback(&engine, &blueprint, further).await?
+        }
         ReleaseCommand::Undo => release::undo(&engine, &blueprint).await?,
         ReleaseCommand::Status => {
             let live = status::read(&engine, &blueprint).await?;

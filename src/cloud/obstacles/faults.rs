@@ -1,26 +1,32 @@
 //! Faults set on purpose: the n-th call of an operation fails, takes long, or loses its answer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::limits::Throttled;
 use crate::error::AwsError;
 
 /// Faults that may be set at once.
 const MOST: usize = 100;
 /// Longest delay, in milliseconds.
 const LONGEST_DELAY_MS: u64 = 60_000;
+/// How long a call or its answer is held at most.
+const LONGEST_HOLD: Duration = Duration::from_mins(10);
 /// Longest name, code or message, in bytes.
 const LONGEST_TEXT: usize = 1000;
+/// Names of struck calls that are kept of a fault.
+const MOST_STRUCK: usize = 100;
 
 /// A fault as it is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Signing name of the service, such as `lambda` or `monitoring`; `execute-api` for requests to
-    /// deployed APIs.
+    /// deployed APIs; `*` for whatever the operator calls but these.
     pub service: String,
     /// The operation by AWS's name, or `*` for all; for `execute-api` the HTTP method.
     pub operation: String,
@@ -47,10 +53,16 @@ pub enum Action {
         /// The message.
         message: String,
     },
+    /// The call is not done; it is throttled in the service's own words.
+    Throttle,
     /// The call is done, then its connection is closed without an answer.
     LoseAnswer,
     /// The call is done this many milliseconds later.
     DelayMs(u64),
+    /// The call is not done until its client gives up; then it never is. It waits ten minutes at most.
+    Hold,
+    /// The call is done, and its answer not sent until its client gives up.
+    HoldAnswer,
 }
 
 /// A fault that can't be set.
@@ -77,6 +89,7 @@ struct Set {
     fault: Fault,
     matched: u64,
     fired: u64,
+    struck: Vec<String>,
 }
 
 /// What the faults do to one call.
@@ -84,6 +97,7 @@ struct Set {
 pub(super) struct Met {
     pub error: Option<AwsError>,
     pub lose_answer: bool,
+    pub hold_answer: bool,
     pub delay: Duration,
 }
 
@@ -91,6 +105,7 @@ pub(super) struct Met {
 #[derive(Debug, Default)]
 pub struct Faults {
     set: Mutex<Vec<Set>>,
+    held: AtomicU64,
 }
 
 impl Faults {
@@ -104,8 +119,11 @@ impl Faults {
         for (index, fault) in faults.iter().enumerate() {
             fault.check().map_err(|reason| FaultError::Wrong { number: index + 1, reason })?;
         }
-        *self.lock() =
-            faults.into_iter().map(|fault| Set { fault, matched: 0, fired: 0 }).collect();
+        *self.lock() = faults
+            .into_iter()
+            .map(|fault| Set { fault, matched: 0, fired: 0, struck: Vec::new() })
+            .collect();
+        self.held.store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -124,7 +142,8 @@ impl Faults {
         self.lock().len()
     }
 
-    /// `{"faults": […]}`: each as it was set, with `matched` and `fired`.
+    /// `{"faults": […], "held": N}`: each as it was set, with `matched`, `fired` and the first calls
+    /// `struck`; and how many answers are held since the faults were set.
     pub fn told(&self) -> Value {
         let list: Vec<Value> = self
             .lock()
@@ -133,20 +152,22 @@ impl Faults {
                 let mut told = json!(set.fault);
                 told["matched"] = set.matched.into();
                 told["fired"] = set.fired.into();
+                told["struck"] = json!(set.struck);
                 told
             })
             .collect();
-        json!({ "faults": list })
+        json!({ "faults": list, "held": self.held.load(Ordering::Relaxed) })
     }
 
-    /// Counts a call and says what strikes it. Delays add up; of errors and lost answers the first
-    /// counts.
-    pub(super) fn meet(&self, service: &str, operation: &str) -> Met {
+    /// Counts a call and says what strikes it. Delays add up; of errors, lost and held answers the
+    /// first counts. `by_operator` is false for the calls of functions.
+    pub(super) fn meet(&self, service: &str, operation: &str, by_operator: bool) -> Met {
         let mut met = Met::default();
         for set in self.lock().iter_mut() {
             let fault = &set.fault;
             let named = fault.operation == "*" || fault.operation == operation;
-            if fault.service != service || !named {
+            let any = fault.service == "*" && by_operator && service != super::EXECUTE_API;
+            if !(any || fault.service == service) || !named {
                 continue;
             }
             set.matched += 1;
@@ -154,17 +175,33 @@ impl Faults {
                 continue;
             }
             set.fired += 1;
-            let decided = met.error.is_some() || met.lose_answer;
+            if set.struck.len() < MOST_STRUCK {
+                set.struck.push(format!("{service} {operation}"));
+            }
+            let decided = met.error.is_some() || met.lose_answer || met.hold_answer;
             match &fault.action {
                 Action::DelayMs(ms) => met.delay += Duration::from_millis(*ms),
+                Action::Hold => met.delay += LONGEST_HOLD,
+                Action::HoldAnswer if !decided => met.hold_answer = true,
                 Action::Error { status, code, message } if !decided => {
                     met.error = Some(AwsError::new(*status, code.as_str(), message.as_str()));
                 }
+                Action::Throttle if !decided => met.error = Some(Throttled::error(service)),
                 Action::LoseAnswer if !decided => met.lose_answer = true,
-                Action::Error { .. } | Action::LoseAnswer => {}
+                Action::Error { .. }
+                | Action::Throttle
+                | Action::LoseAnswer
+                | Action::HoldAnswer => {}
             }
         }
         met
+    }
+
+    /// Holds an answer, so that a test can see that its call is done. The client gives up before the
+    /// time is over, which ends the waiting.
+    pub(super) async fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(LONGEST_HOLD).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Set>> {
@@ -205,7 +242,11 @@ impl Fault {
             Action::DelayMs(ms) if *ms > LONGEST_DELAY_MS => {
                 return Err("a delay is at most 60000 ms");
             }
-            Action::DelayMs(_) | Action::LoseAnswer => {}
+            Action::DelayMs(_)
+            | Action::Throttle
+            | Action::LoseAnswer
+            | Action::Hold
+            | Action::HoldAnswer => {}
         }
         Ok(())
     }
@@ -227,19 +268,31 @@ mod tests {
                      {"service":"iam","operation":"GetRole","every":1,"action":"lose_answer"}]"#,
             )
             .unwrap();
-        assert_eq!(faults.meet("lambda", "CreateFunction"), Met::default());
-        let second = faults.meet("lambda", "CreateFunction");
+        assert_eq!(faults.meet("lambda", "CreateFunction", true), Met::default());
+        let second = faults.meet("lambda", "CreateFunction", true);
         assert_eq!(second.error.unwrap().code, "ServiceException");
         assert_eq!(second.delay, Duration::from_millis(7));
-        assert_eq!(faults.meet("lambda", "CreateFunction"), Met::default());
-        assert!(faults.meet("iam", "GetRole").lose_answer);
-        assert_eq!(faults.meet("sts", "GetRole"), Met::default());
+        assert_eq!(faults.meet("lambda", "CreateFunction", true), Met::default());
+        assert!(faults.meet("iam", "GetRole", false).lose_answer);
+        assert_eq!(faults.meet("sts", "GetRole", true), Met::default());
         let told = faults.told();
         assert_eq!(told["faults"][0]["matched"], 3);
         assert_eq!(told["faults"][0]["fired"], 1);
         assert_eq!(told["faults"][2]["action"], "lose_answer");
         faults.clear();
         assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn a_star_means_what_the_operator_calls() {
+        let faults = Faults::default();
+        let set = br#"[{"service":"*","operation":"*","nth":2,"action":"hold_answer"}]"#;
+        faults.replace(set).unwrap();
+        assert_eq!(faults.meet("execute-api", "GET", true), Met::default());
+        assert_eq!(faults.meet("dynamodb", "PutItem", false), Met::default());
+        assert_eq!(faults.meet("iam", "GetRole", true), Met::default());
+        assert!(faults.meet("sts", "GetCallerIdentity", true).hold_answer);
+        assert_eq!(faults.told()["faults"][0]["struck"][0], "sts GetCallerIdentity");
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub enum Passage {
     Free,
     /// It is done, and its answer lost.
     LoseAnswer,
+    /// It is done, and its answer held until the client gives up.
+    HoldAnswer,
     /// It is not done; this is the answer.
     Refused(Answer),
 }
@@ -100,6 +102,11 @@ impl Obstacles {
         }
     }
 
+    /// Waits as long as an answer is held.
+    pub async fn hold(&self) {
+        self.faults.hold().await;
+    }
+
     /// What a call of a service's API meets.
     pub async fn meet(&self, service: &Service, request: &ApiRequest) -> Passage {
         if self.limits.is_none() && self.faults.is_empty() {
@@ -107,12 +114,14 @@ impl Obstacles {
         }
         let signing_name = service.signing_name();
         let operation = operation::name(signing_name, request).unwrap_or_default();
-        let (passage, delay) = match self.faults.meet(signing_name, &operation) {
+        let by_operator = request.caller == Caller::Operator;
+        let (passage, delay) = match self.faults.meet(signing_name, &operation, by_operator) {
             Met { error: Some(error), delay, .. } => {
                 let answer = service.protocol().error(&error, &request.request_id);
                 (Passage::Refused(answer), delay)
             }
             Met { lose_answer: true, delay, .. } => (Passage::LoseAnswer, delay),
+            Met { hold_answer: true, delay, .. } => (Passage::HoldAnswer, delay),
             Met { delay, .. } => (Passage::Free, delay),
         };
         if !delay.is_zero() {
@@ -141,7 +150,7 @@ impl Obstacles {
         if self.faults.is_empty() {
             return Passage::Free;
         }
-        let met = self.faults.meet(EXECUTE_API, method.as_str());
+        let met = self.faults.meet(EXECUTE_API, method.as_str(), true);
         if !met.delay.is_zero() {
             tokio::time::sleep(met.delay).await;
         }
@@ -150,6 +159,7 @@ impl Obstacles {
                 Passage::Refused(crate::protocol::Protocol::ApiGateway.error(&error, request_id))
             }
             Met { lose_answer: true, .. } => Passage::LoseAnswer,
+            Met { hold_answer: true, .. } => Passage::HoldAnswer,
             Met { .. } => Passage::Free,
         }
     }

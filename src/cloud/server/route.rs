@@ -69,6 +69,9 @@ async fn route(
             return answer;
         }
         let answer = execute::answer(server, client, target, head, body).await;
+        if matches!(passage, Passage::HoldAnswer) {
+            server.obstacles.hold().await;
+        }
         server.obstacles.travel(&Caller::Operator).await;
         return unless_lost(answer, &passage);
     }
@@ -124,6 +127,9 @@ async fn control_plane(
         return answer;
     }
     let answer = server.services.call(&service, request).await;
+    if matches!(passage, Passage::HoldAnswer) {
+        server.obstacles.hold().await;
+    }
     server.obstacles.travel(&caller).await;
     unless_lost(with_stream_kept(server, answer, busy), &passage)
 }

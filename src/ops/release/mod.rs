@@ -66,14 +66,27 @@ pub async fn promote(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOu
 }
 
 /// Takes the release back: a split to its stable version alone, otherwise the newest release to
-/// the one before it.
+/// the one before it. One that was begun and cut short is ended.
+///
+/// When the last move was a whole rollback, only `further` goes to the release before that: whoever
+/// runs a command again because its answer was lost must not go back twice.
 ///
 /// # Errors
-/// Refused when there is nowhere to go; Conflict when somebody else moved an alias meanwhile.
-pub async fn rollback(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
+/// Refused when there is nowhere to go, or it is done already; Conflict when somebody else moved an
+/// alias meanwhile.
+pub async fn rollback(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    further: bool,
+) -> Result<ReleaseOutcome> {
     let since = Instant::now();
     let status = status::read(engine, blueprint).await?;
-    let moves = moves::rollback(&status, &Scope::of(blueprint)?, &Stamp::now())?;
+    let (scope, now) = (Scope::of(blueprint)?, Stamp::now());
+    let rest = if further { None } else { moves::rest_of_rollback(&status, &scope, &now.by)? };
+    let moves = match rest {
+        Some(rest) => rest,
+        None => moves::rollback(&status, &scope, &now)?,
+    };
     apply::apply(&engine.target, moves, since).await
 }
 

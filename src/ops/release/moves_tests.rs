@@ -180,6 +180,8 @@ fn rollback_takes_back_the_newest_release_only_and_goes_on_to_the_one_before() {
     let back = rollback(&lab, &scope(), &stamp(30)).unwrap();
     apply(&mut lab, &back);
     assert_eq!(served(&lab), "a v2, b v2", "the second release moved a alone");
+    let again = rest_of_rollback(&lab, &scope(), "me").unwrap_err();
+    assert!(again.to_string().contains("from v3 to v2"), "{again}");
     let back = rollback(&lab, &scope(), &stamp(40)).unwrap();
     apply(&mut lab, &back);
     assert_eq!(served(&lab), "a v1, b v1");
@@ -208,6 +210,12 @@ fn promote_moves_the_deployment_and_rollback_and_undo_put_it_back() {
     let back = rollback(&lab, &scope(), &stamp(2)).unwrap();
     apply(&mut lab, &back);
     assert_eq!(lab.apis[0].stages[1].deployment_id, "d1");
+    assert!(rest_of_rollback(&lab, &scope(), "me").is_err());
+    lab.apis[0].stages[1].deployment_id = "d2".into();
+    let rest = rest_of_rollback(&lab, &scope(), "me").unwrap().unwrap();
+    assert!(rest.changes.is_empty());
+    apply(&mut lab, &rest);
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d1", "the stage that was left behind");
     let plan = undo(&lab, &scope(), &stamp(3)).unwrap();
     apply(&mut lab, &plan);
     assert_eq!(lab.apis[0].stages[1].deployment_id, "d2");
@@ -256,4 +264,30 @@ fn a_lab_that_is_not_deployed_can_not_be_released() {
     let failure = promote(&lab, &scope(), &stamp(1)).unwrap_err();
     assert_eq!(failure.kind, FailureKind::NotFound);
     assert_eq!(failure.why, "function b has no alias prod");
+}
+
+#[test]
+fn a_rollback_that_was_cut_short_is_ended_and_no_more() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    publish(&mut lab, "b");
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &plan);
+    publish(&mut lab, "a");
+    publish(&mut lab, "b");
+    let plan = promote(&lab, &scope(), &stamp(20)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(rest_of_rollback(&lab, &scope(), "me").unwrap(), None);
+
+    let mut cut = rollback(&lab, &scope(), &stamp(30)).unwrap();
+    cut.changes.truncate(1);
+    apply(&mut lab, &cut);
+    assert_eq!(served(&lab), "a v2, b v3");
+    let rest = rest_of_rollback(&lab, &scope(), "me").unwrap().unwrap();
+    apply(&mut lab, &rest);
+    assert_eq!(served(&lab), "a v2, b v2");
+    assert!(rest_of_rollback(&lab, &scope(), "me").is_err());
+    let plan = undo(&lab, &scope(), &stamp(50)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v3, b v3", "both parts were one rollback");
 }

@@ -4,6 +4,7 @@ mod output;
 mod parent_death;
 mod pool;
 mod process;
+mod processors;
 mod report;
 mod run;
 mod runtime_api;

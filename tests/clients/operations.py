@@ -1,0 +1,76 @@
+"""The operations that are struck, each on an account in the state that it needs."""
+
+import shutil
+
+from matrix import REPOSITORY, Scenario
+
+# Together they hold every kind of resource; of the other labs a sample is enough.
+WHOLE = ["greet"]
+SAMPLED = []
+OPERATIONS = ["deploy", "redeploy", "rollback", "destroy"]
+
+RELEASE = [["publish"], ["shift", "20"], ["promote"]]
+MOCK = """  /mock:
+    get:
+      responses:
+        "200": {description: An answer that nothing is called for.}
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: {application/json: '{"statusCode": 200}'}
+        responses: {default: {statusCode: "200"}}
+"""
+
+CHANGES = {
+    "greet": [
+        ("lab.toml", 'GREETING = "Hello"', 'GREETING = "Welcome"'),
+        ("lab.toml", "timeout_s = 5", "timeout_s = 6"),
+        ("lab.toml", "log_retention_days = 7", "log_retention_days = 14"),
+        ("greet-stateless.openapi.yaml", "paths:\n", "paths:\n" + MOCK),
+    ],
+}
+
+
+def changed(bench, lab, changes, name):
+    """The labs, with this one changed."""
+    labs = bench.directory / f"{name}-{lab}"
+    shutil.copytree(REPOSITORY / "handlers", labs)
+    for file, old, new in changes:
+        path = labs / lab / file
+        text = path.read_text()
+        assert old in text, f"{lab}/{file} holds no {old!r} any more"
+        path.write_text(text.replace(old, new))
+    return labs
+
+
+class Lab:
+    """A lab's accounts: empty, deployed, and with a release that can be taken back."""
+
+    def __init__(self, bench, lab):
+        self.bench, self.lab = bench, lab
+        self.scenarios = {}
+        self.labs = REPOSITORY / "handlers"
+        self.deploy = Scenario(bench, f"deploy {lab}", None, self.labs, ["deploy", lab])
+        self.changed = changed(bench, lab, CHANGES[lab], "changed")
+        self.again = changed(bench, lab, CHANGES[lab][:1], "again")
+
+    def scenario(self, operation):
+        if operation not in self.scenarios:
+            self.scenarios[operation] = self.prepared(operation)
+        return self.scenarios[operation]
+
+    def prepared(self, operation):
+        bench, lab, deployed = self.bench, self.lab, self.deploy.after
+        if operation == "deploy":
+            return self.deploy
+        if operation == "redeploy":
+            return Scenario(bench, f"redeploy {lab}", deployed, self.changed, ["deploy", lab])
+        if operation == "destroy":
+            return Scenario(bench, f"destroy {lab}", deployed, self.labs, ["destroy", lab])
+        # Two releases, so that a rollback that is run again could go too far back.
+        for labs in (self.changed, self.again):
+            for words in (["deploy", lab], *(["release", lab, *w] for w in RELEASE)):
+                deployed = Scenario(bench, " ".join(words), deployed, labs, words).after
+        # When everything was back already, there is nothing left to take back: refused.
+        return Scenario(bench, f"rollback {lab}", deployed, labs, ["rollback", lab], again=(0, 3))
+
+

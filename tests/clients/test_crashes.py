@@ -1,0 +1,29 @@
+"""A run that is killed at any of its calls, just before the call is done or just after, and run again,
+comes to the same as one that nobody disturbed.
+
+By default a sample of the calls is struck; `LABDECK_MATRIX=full tests/clients/run -k crash` strikes all.
+"""
+
+import pytest
+from matrix import killed_at
+from operations import OPERATIONS, SAMPLED, WHOLE
+
+# Calls struck of each operation and lab by default.
+SAMPLE = 4
+
+
+@pytest.mark.parametrize("lab", WHOLE + SAMPLED)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_killed_run_is_ended_by_the_next(labs, lab, operation):
+    scenario = labs(lab).scenario(operation)
+    assert scenario.calls > 3, scenario.output
+    wrong = []
+    calls = scenario.sampled(SAMPLE)
+    for nth in calls:
+        for action in ("hold", "hold_answer"):
+            struck, different = killed_at(scenario, nth, action)
+            for difference in different:
+                when = "before" if action == "hold" else "after"
+                wrong.append(f"{scenario.name}, killed {when} call {nth} ({struck}): {difference}")
+    print(f"{scenario.name}: {scenario.calls} calls, killed at {len(calls)} of them, twice each")
+    assert not wrong, "\n".join(wrong)
