@@ -65,6 +65,7 @@ impl Admin {
             (&Method::GET, ["attach"]) => attach(server),
             (&Method::POST, ["stop"]) => stop(server, &body).await,
             (method, ["faults"]) => faults(server, method, &body),
+            (&Method::GET, ["asked"]) => json_answer(200, &server.services.iam.asked.told()),
             (method, ["tables", table, "latency"]) => latency(server, method, table, &body),
             _ => message(404, &format!("The admin API has no {} /_labdeck/{path}.", head.method)),
         }

@@ -23,6 +23,8 @@ MOCK = """  /mock:
 CHANGES = {
     "greet": [
         ("lab.toml", 'GREETING = "Hello"', 'GREETING = "Welcome"'),
+        # Other code, without compiling anything.
+        ("lab.toml", 'bin = "greet-stateless"', 'bin = "greet-stateful"'),
         ("lab.toml", "timeout_s = 5", "timeout_s = 6"),
         ("lab.toml", "log_retention_days = 7", "log_retention_days = 14"),
         ("greet-stateless.openapi.yaml", "paths:\n", "paths:\n" + MOCK),

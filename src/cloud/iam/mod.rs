@@ -3,6 +3,7 @@
 mod api;
 mod api_managed;
 mod api_policies;
+mod asked;
 mod condition;
 mod context;
 mod managed;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
+pub use asked::Asked;
 pub use operator::{OperatorPolicy, PolicyFileError};
 pub use resource::{Requester, ResourcePolicy};
 pub use session::{Credential, SessionCredentials, random_id, random_text};
@@ -46,6 +48,8 @@ pub struct Iam {
     sessions: Sessions,
     /// What the operator may do; everything, unless a policy was given.
     operator: OnceLock<Policy>,
+    /// What it asked to do, where a policy was given.
+    pub asked: Asked,
     /// When roles were made that services can't assume yet.
     fresh: Mutex<HashMap<String, Instant>>,
     /// Held across a change, so that two changes of one role can't overwrite each other.
@@ -83,6 +87,7 @@ impl Iam {
             managed: RwLock::new(managed),
             sessions: Sessions::default(),
             operator: OnceLock::new(),
+            asked: Asked::default(),
             fresh: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }))
@@ -180,10 +185,10 @@ impl Iam {
     ) -> Decision {
         match caller {
             Caller::Cloud => Decision::Allow,
-            Caller::Operator => self
-                .operator
-                .get()
-                .map_or(Decision::Allow, |policy| policy.decide(action, resource_arn, context)),
+            Caller::Operator => self.operator.get().map_or(Decision::Allow, |policy| {
+                self.asked.note(action, resource_arn);
+                policy.decide(action, resource_arn, context)
+            }),
             Caller::Session { role_arn, .. } => self
                 .role_of_arn(role_arn)
                 .map_or(Decision::ImplicitDeny, |role| role.decide(action, resource_arn, context)),
