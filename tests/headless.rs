@@ -205,3 +205,14 @@ fn a_read_only_target_changes_nothing() {
     let listed = sandbox.json(&["labs", "--read-only"]);
     assert!(!listed.to_string().contains("\"deployed\":true"), "{listed}");
 }
+
+#[test]
+fn the_schema_of_lab_files_is_printed() {
+    let sandbox = Sandbox::new();
+    let published = support::repository().join("docs/lab.schema.json");
+    let published: Value = serde_json::from_slice(&std::fs::read(published).unwrap()).unwrap();
+    let printed = sandbox.run(&["labs", "--schema"]).success();
+    assert_eq!(serde_json::from_str::<Value>(&printed.stdout()).unwrap(), published);
+    // A schema needs no cloud.
+    assert!(sandbox.cloud().is_none());
+}

@@ -125,7 +125,7 @@ pub enum Command {
     /// Run the local cloud in the foreground, or ask about the one that runs.
     Cloud(CloudArgs),
     /// The labs, and what of each is deployed.
-    Labs,
+    Labs(LabsListArgs),
     /// What a deploy would do, and why. Exit status 0: nothing, 2: changes.
     Plan(LabArg),
     /// Build, plan and apply.
@@ -176,6 +176,14 @@ pub struct RollbackArgs {
 pub struct LabArg {
     /// The lab: the name of its folder.
     pub lab: String,
+}
+
+/// Arguments of `labs`.
+#[derive(Debug, Args)]
+pub struct LabsListArgs {
+    /// Print the JSON Schema of `lab.toml` instead, for editors.
+    #[arg(long)]
+    pub schema: bool,
 }
 
 /// One lab, several, or all.

@@ -30,6 +30,8 @@ use problem::{Findings, MOST_PROBLEMS, Position};
 
 /// The file that makes a folder a lab.
 pub const MANIFEST: &str = "lab.toml";
+/// The JSON Schema (draft 2020-12) of `lab.toml`, for editors.
+pub const SCHEMA: &str = include_str!("../../docs/lab.schema.json");
 /// Largest `lab.toml` that is read, in bytes.
 const MOST_MANIFEST_BYTES: u64 = 1024 * 1024;
 /// Largest API document: API Gateway imports at most 6 MB.

@@ -34,6 +34,12 @@ pub async fn run(context: &Context<'_>) -> Result<u8> {
     Ok(if broken { exit::FAILED } else { exit::DONE })
 }
 
+/// Prints the JSON Schema of `lab.toml`.
+pub fn schema(context: &Context<'_>) -> u8 {
+    context.output.line(labdeck_lab::SCHEMA.trim_end());
+    exit::DONE
+}
+
 async fn line(engine: &Engine, lab: String, blueprint: Result<labdeck_lab::Blueprint>) -> LabLine {
     let broken = |title: String, problem| LabLine {
         lab: lab.clone(),

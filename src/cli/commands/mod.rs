@@ -39,7 +39,8 @@ pub fn ends_itself(command: &Command) -> bool {
 pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
     match command {
         Command::Cloud(args) => cloud::run(context, &args).await,
-        Command::Labs => labs::run(context).await,
+        Command::Labs(args) if args.schema => Ok(labs::schema(context)),
+        Command::Labs(_) => labs::run(context).await,
         Command::Plan(args) => plan::run(context, &args.lab).await,
         Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,

@@ -36,7 +36,6 @@ pub(crate) struct Manifest {
     /// Whether the text has syntax errors, so that names may be missing which it means to define.
     pub(crate) damaged: bool,
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(crate) seen: Vec<crate::section::Seen>,
 }
 

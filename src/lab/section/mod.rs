@@ -48,7 +48,6 @@ pub(crate) enum Need {
 /// A table of the file, and what it can hold.
 #[cfg(test)]
 #[derive(Debug, Clone)]
-#[allow(dead_code)]
 pub(crate) struct Seen {
     /// `functions.*.asynchronous`, with `<kind>` behind a table that has one.
     pub(crate) place: String,

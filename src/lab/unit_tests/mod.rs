@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod documents;
+mod full;
 mod manifest;
+mod schema;
 
 use std::fmt::Write;
 use std::path::Path;
