@@ -216,3 +216,51 @@ fn the_schema_of_lab_files_is_printed() {
     // A schema needs no cloud.
     assert!(sandbox.cloud().is_none());
 }
+
+#[test]
+fn two_people_share_an_account_by_their_prefixes() {
+    let sandbox = Sandbox::new();
+    let checkout = Checkout::new();
+    let labs = checkout.labs();
+    let settings = sandbox.path().join("config/labdeck");
+    std::fs::create_dir_all(&settings).unwrap();
+    let settings = settings.join("config.toml");
+    std::fs::write(&settings, "[targets.ada]\ncloud = \"local\"\nprefix = \"ada-\"\n").unwrap();
+    let mine = |args: &[&str]| sandbox.json(&[args, &["--labs", &labs]].concat());
+    let hers =
+        |args: &[&str]| sandbox.json(&[args, &["--labs", &labs, "--target", "ada"]].concat());
+
+    let my = mine(&["deploy", "greet"]);
+    let her = hers(&["deploy", "greet"]);
+    assert_eq!((&my["lab"], &her["lab"]), (&"greet".into(), &"ada-greet".into()));
+    let visit = |url: &str| http::get(&format!("{url}/greet"), &[("x-user-id", "u")]);
+    let my_url = endpoint(&my, "greet-stateful", "prod");
+    let her_url = endpoint(&her, "ada-greet-stateful", "prod");
+    // Tables of their own: both are at their first visit.
+    for url in [&my_url, &her_url] {
+        let answer = visit(url);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["count"], 1, "{answer:?}");
+    }
+    // Everything that is done with a lab is done with its own.
+    let checks = hers(&["check", "greet", "deployed"]);
+    assert!(checks.to_string().contains("\"holds\":true"), "{checks}");
+    hers(&["chaos", "greet", "on", "deny-table"]);
+    assert_eq!(visit(&her_url).status, 503);
+    assert_eq!(visit(&my_url).status, 200);
+    hers(&["destroy", "greet", "--yes"]);
+    assert_eq!(visit(&my_url).json()["count"], 3);
+    hers(&["check", "greet", "cleaned-up"]);
+    sandbox.run(&["plan", "greet", "--labs", &labs]).exits(0);
+
+    // A name that becomes too long is said before anything is made.
+    let long = "a2345678901234567890";
+    checkout.edit("handlers/greet/lab.toml", "[functions.greet-stateless]", &format!(
+        "[functions.greet-{}]\ndescription = \"d\"\npackage = \"greet\"\nbin = \"greet-stateless\"\n\
+         role = \"greet-stateless-role\"\n\n[functions.greet-stateless]", "x".repeat(55)));
+    let refused = sandbox.run(&["plan", "greet", "--labs", &labs, "--prefix", long]).exits(1);
+    assert!(refused.stderr().contains("is too long; expected 1 to 64"), "{}", refused.stderr());
+    std::fs::write(&settings, "[targets.ada]\nprefx = \"ada-\"\n").unwrap();
+    let refused = sandbox.run(&["labs"]).exits(64);
+    assert!(refused.stderr().contains("unknown field `prefx`"), "{}", refused.stderr());
+}

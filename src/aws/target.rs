@@ -49,6 +49,8 @@ pub struct TargetOptions {
     pub endpoint_url: Option<String>,
     /// An existing execution role, by name or ARN, instead of roles of the lab's own.
     pub role: Option<String>,
+    /// A name prefix in front of everything that a lab makes.
+    pub prefix: Option<String>,
     /// Refuse every call that may change something.
     pub read_only: bool,
     /// State directory of the local cloud; without it the platform's data directory.
@@ -402,6 +404,11 @@ impl Target {
             }
             None => format!("https://{api_id}.execute-api.{}.amazonaws.com/{stage}", self.region),
         }
+    }
+
+    /// The name prefix in front of everything that a lab makes, where there is one.
+    pub fn prefix(&self) -> Option<&str> {
+        self.options.prefix.as_deref()
     }
 
     /// An existing execution role to use, by name or ARN, where one was given.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{TargetChoice, TargetOptions};
+use serde::Deserialize;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
 ///
@@ -42,9 +43,18 @@ pub struct ConsoleArgs {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Where labs run.
-    #[arg(long, global = true, value_enum, default_value_t = Choice::Local, env = "LABDECK_TARGET")]
-    pub target: Choice,
+    /// Where labs run: local, aws, or a target of the configuration file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "local",
+        env = "LABDECK_TARGET"
+    )]
+    pub target: String,
+    /// Which cloud the target is; known once the configuration file was read.
+    #[arg(skip)]
+    pub cloud: Choice,
     /// Profile of the AWS configuration.
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
@@ -57,6 +67,10 @@ pub struct Global {
     /// An existing execution role for the functions, by name or ARN.
     #[arg(long, global = true, value_name = "NAME|ARN")]
     pub role: Option<String>,
+    /// Put this in front of the name of everything that a lab makes, so that several people can
+    /// share an account.
+    #[arg(long, global = true, value_name = "PREFIX", value_parser = prefix)]
+    pub prefix: Option<String>,
     /// Refuse every call that may change something.
     #[arg(long, global = true)]
     pub read_only: bool,
@@ -94,7 +108,7 @@ impl Global {
     /// How the target is chosen.
     pub fn target_options(&self) -> TargetOptions {
         TargetOptions {
-            choice: match self.target {
+            choice: match self.cloud {
                 Choice::Local => TargetChoice::Local,
                 Choice::Aws => TargetChoice::Aws,
             },
@@ -102,6 +116,7 @@ impl Global {
             region: self.region.clone(),
             endpoint_url: self.endpoint_url.clone(),
             role: self.role.clone(),
+            prefix: self.prefix.clone(),
             read_only: self.read_only,
             state_dir: self.state_dir.clone(),
             program: None,
@@ -110,10 +125,17 @@ impl Global {
     }
 }
 
-/// Where labs run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+fn prefix(text: &str) -> Result<String, String> {
+    labdeck_lab::check_prefix(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+/// Which cloud a target is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// The embedded local cloud.
+    #[default]
     Local,
     /// AWS, or any endpoint that speaks its protocols.
     Aws,

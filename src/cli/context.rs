@@ -108,7 +108,7 @@ impl Context<'_> {
 
     /// The blueprint of a lab; needs no target.
     pub fn blueprint(&self, name: &str) -> Result<Blueprint> {
-        labdeck_ops::engine::blueprint(&self.global.labs, name)
+        labdeck_ops::engine::blueprint(&self.global.labs, name, self.global.prefix.as_deref())
     }
 
     /// Every lab's name; needs no target.

@@ -10,6 +10,7 @@ mod interrupt;
 pub mod logging;
 pub mod output;
 mod progress;
+mod settings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,12 +23,12 @@ pub use context::state_dir;
 pub use args::{Cli, CloudArgs, CloudCommand, Command, ConsoleArgs, Global};
 use output::{Output, exit};
 
-/// Reads the command line; on a usage error, `--help` or `--version` writes what there is to say
+/// Reads the command line and the person's configuration file; on a usage error, `--help` or `--version` writes what there is to say
 /// and answers the exit status.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let json = arguments.iter().any(|argument| argument == "--json");
-    Cli::try_parse_from(arguments).map_err(|error| {
+    let mut cli = Cli::try_parse_from(arguments).map_err(|error| {
         if !error.use_stderr() {
             // Help and version; a reader that has gone is no failure.
             let _ = error.print();
@@ -43,7 +44,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
             let _ = error.print();
         }
         ExitCode::from(exit::USAGE)
-    })
+    })?;
+    settings::apply(&mut cli.global).map_err(|failure| {
+        Output::new(json).failure(&failure);
+        ExitCode::from(exit::USAGE)
+    })?;
+    Ok(cli)
 }
 
 /// Runs a headless command to its end.

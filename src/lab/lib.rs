@@ -8,6 +8,7 @@ mod links;
 mod manifest;
 mod names;
 mod openapi;
+mod prefix;
 mod problem;
 pub mod references;
 mod section;
@@ -22,6 +23,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use blueprint::Blueprint;
+pub use prefix::{PrefixError, check_prefix};
 pub use problem::{Problem, Problems};
 
 use blueprint::Api;

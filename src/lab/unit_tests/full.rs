@@ -68,7 +68,7 @@ fn named<'a, T>(items: &'a [T], name: &str, of: fn(&T) -> &str) -> &'a T {
 #[test]
 fn everything_is_read() {
     let lab = read(&folder()).unwrap_or_else(|problems| panic!("{problems}"));
-    let events = named(&lab.tables, "events", |table| &table.name);
+    let events = named(&lab.tables, "happenings", |table| &table.name);
     assert_eq!(events.range_key, Some(("at".into(), "N".into())));
     assert_eq!(events.billing, Billing::Provisioned { read: 5, write: 2 });
     assert_eq!(events.stream, Some(StreamView::NewAndOldImages));
@@ -205,11 +205,11 @@ fn names_that_must_exist() {
         ),
         ("topics = [\"news\"]", "topics = [\"old\"]", &["not a topic"]),
         (
-            "source = { stream = \"events\" }",
+            "source = { stream = \"happenings\" }",
             "source = { stream = \"plain\" }",
-            &["`plain` is not a table of this lab that has a `stream`", "expected `events`"],
+            &["`plain` is not a table of this lab that has a `stream`", "expected `happenings`"],
         ),
-        ("${table.events.streams}", "${table.plain.streams}", &["has a `stream`"]),
+        ("${table.happenings.streams}", "${table.plain.streams}", &["has a `stream`"]),
         ("${queue.work.url}", "${queue.wrk.url}", &["not a queue", "`work`?"]),
         ("${parameter.note}", "${parameter.noet}", &["not a parameter", "`note`?"]),
         ("${topic.news.arn}", "${topics.news.arn}", &["unknown reference", "`topic`?"]),

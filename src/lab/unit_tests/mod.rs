@@ -4,6 +4,7 @@
 mod documents;
 mod full;
 mod manifest;
+mod prefix;
 mod schema;
 
 use std::fmt::Write;
