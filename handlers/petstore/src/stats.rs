@@ -58,8 +58,6 @@ pub struct Stats {
     client: Client,
     totals: String,
     seen: String,
-    /// A type whose records fail, as a drill.
-    poison: Option<String>,
 }
 
 /// What a pet is counted as.
@@ -79,27 +77,18 @@ struct Known {
 
 impl Stats {
     /// The tables that `TABLE` (totals per type) and `SEEN_TABLE` (what each pet is counted as) name.
-    /// With `POISON_TYPE` the records of this type of pet fail.
     ///
     /// Errors: one of the tables is not set.
     pub fn from_env() -> Result<Self, Error> {
         let totals = aws::needed_variable("TABLE")?;
         let seen = aws::needed_variable("SEEN_TABLE")?;
-        let stats = Self::new(&aws::config("AWS_ENDPOINT_URL_DYNAMODB"), totals, seen);
-        Ok(Self { poison: aws::variable("POISON_TYPE"), ..stats })
+        Ok(Self::new(&aws::config("AWS_ENDPOINT_URL_DYNAMODB"), totals, seen))
     }
 
     /// Tables reached as a configuration says.
     pub fn new(config: &SdkConfig, totals: String, seen: String) -> Self {
         let client = Client::from_conf(Config::from(config));
-        Self { client, totals, seen, poison: None }
-    }
-
-    /// Makes the records of a type of pet fail.
-    #[must_use]
-    pub fn poisoned_by(mut self, kind: &str) -> Self {
-        self.poison = Some(kind.to_owned());
-        self
+        Self { client, totals, seen }
     }
 
     async fn known(&self, pet: &str) -> Result<Known, AwsFailure> {
@@ -190,10 +179,6 @@ pub async fn count(stats: &Stats, record: &StreamRecord, call: &Call) -> Result<
             Some(counted(&record.new).ok_or_else(|| wrong("the record has no type or price"))?)
         }
     };
-    if now.as_ref().is_some_and(|now| Some(&now.kind) == stats.poison.as_ref()) {
-        call.log(Level::Error, "POISON_TYPE: the records of this type fail", &[]);
-        return Err(Failure::internal());
-    }
     let sequence = format!("{:0>SEQUENCE_DIGITS$}", record.sequence_number);
     let failed = |failure: AwsFailure| {
         call.count(STORAGE_ERRORS);

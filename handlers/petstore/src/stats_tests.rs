@@ -118,7 +118,6 @@ async fn a_lost_answer_counts_once() {
 #[tokio::test]
 async fn what_can_not_be_counted_holds_the_batch_up() {
     let (stats, tables) = stats();
-    let stats = stats.poisoned_by("ghost");
     let stats = &stats;
     let event = |pet: &str, sequence: &str, new: Value| {
         json!({ "eventName": "INSERT", "dynamodb": { "Keys": { "petId": { "S": pet } },
@@ -126,7 +125,6 @@ async fn what_can_not_be_counted_holds_the_batch_up() {
     };
     let good = json!({ "type": { "S": "dog" }, "price": { "N": "1" } });
     for bad in [
-        json!({ "type": { "S": "ghost" }, "price": { "N": "1" } }),
         json!({ "type": { "S": "" }, "price": { "N": "1" } }),
         json!({ "type": { "S": "dog" }, "price": { "S": "1" } }),
         json!({ "type": { "S": "dog" } }),
