@@ -14,6 +14,9 @@ use crate::intercept::ReadOnlyRefused;
 const NO_CONNECTION: &str = "on the local target, run it again: the local cloud is started when it \
                              does not run; on AWS check the network, the proxy and --endpoint-url";
 
+/// The code of a failure for which there were no credentials that could be used.
+const NO_CREDENTIALS: &str = "CredentialsUnavailable";
+
 impl Failure {
     /// Explains `error`, which ended `what` (such as `creating function greet-stateless`).
     ///
@@ -29,7 +32,7 @@ impl Failure {
                 .next("run it without --read-only");
         }
         if let Some(missing) = cause::<CredentialsError>(error) {
-            return Self::new(FailureKind::Denied, what, deepest(missing)).next(
+            return Self::new(FailureKind::Denied, what, deepest(missing)).code(NO_CREDENTIALS).next(
                 "give credentials with --profile or AWS_PROFILE (`aws configure`, `aws sso login`), \
                  or use --target local",
             );
@@ -59,6 +62,14 @@ impl Failure {
             ),
             _ => Self::new(FailureKind::Internal, what, deepest(error)),
         }
+    }
+
+    /// Whether logging in again mends it: the credentials have expired, or can't be had any more.
+    ///
+    /// The codes are those of AWS's common errors (`ExpiredToken`, `ExpiredTokenException`) and of STS
+    /// for a session that was ended.
+    pub fn wants_login(&self) -> bool {
+        self.has_code(&["ExpiredToken", "ExpiredTokenException", NO_CREDENTIALS])
     }
 
     /// Whether AWS answered with one of these error codes.

@@ -9,6 +9,7 @@ pub mod failure;
 mod intercept;
 mod local;
 mod operations;
+mod renew;
 mod target;
 mod transport;
 
@@ -16,4 +17,5 @@ pub use calls::{counted, same_count};
 pub use failure::{Failure, FailureKind, Result};
 pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, default_state_dir};
 pub use operations::is_mutating;
+pub use renew::Renewal;
 pub use target::{Target, TargetChoice, TargetOptions};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
@@ -19,6 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::intercept::{Caller, Guard};
 use crate::local::{LocalAdmin, LocalCloud, default_state_dir};
+use crate::renew::{Renewable, Renewal};
 use crate::transport;
 
 /// Region of the local cloud.
@@ -73,6 +74,7 @@ pub struct Target {
     guard: SharedInterceptor,
     endpoint: Option<Arc<Endpoint>>,
     local: Option<Local>,
+    renewable: Option<Renewable>,
     budgets: Option<Arc<Budgets>>,
     caller: Arc<OnceLock<Caller>>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
@@ -209,9 +211,7 @@ impl Target {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(LOCAL_REGION))
             .endpoint_url(cloud.endpoint.clone())
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
-                keys.clone(),
-            ))
+            .credentials_provider(SharedCredentialsProvider::new(keys.clone()))
             // The keys are in memory, and may change when the state directory is made anew.
             .identity_cache(IdentityCache::no_cache())
             .http_client(transport::shared_client(false, None))
@@ -247,23 +247,19 @@ impl Target {
         };
         let tls = endpoint.as_ref().is_none_or(|e| !e.url().starts_with("http://"));
         let budgets = endpoint.is_none().then(|| Arc::new(Budgets::default()));
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        let loader = loader(&options, endpoint.as_deref())
             .http_client(transport::shared_client(tls, budgets.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts(&options));
-        if let Ok(name) = AppName::new("labdeck") {
-            loader = loader.app_name(name);
-        }
-        if let Some(profile) = &options.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &options.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &endpoint {
-            loader = loader.endpoint_url(endpoint.url());
-        }
+            .identity_cache(IdentityCache::no_cache());
         let config = loader.load().await;
+        let renewable = config.credentials_provider().map(Renewable::new);
+        let config = match &renewable {
+            Some(renewable) => config
+                .into_builder()
+                .credentials_provider(SharedCredentialsProvider::new(renewable.clone()))
+                .build(),
+            None => config,
+        };
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Failure::new(
                 FailureKind::Invalid,
@@ -281,7 +277,61 @@ impl Target {
         // An endpoint of the AWS configuration (AWS_ENDPOINT_URL) counts like the option.
         let endpoint =
             endpoint.or_else(|| config.endpoint_url().map(|url| Arc::new(Endpoint::new(url))));
-        Ok(Self::assemble(options, name, region, config, endpoint, None, budgets))
+        let mut target = Self::assemble(options, name, region, config, endpoint, None, budgets);
+        target.renewable = renewable;
+        Ok(target)
+    }
+
+    /// Looks whether somebody has logged in again, and uses the new credentials from then on.
+    ///
+    /// # Errors
+    /// Conflict when they are of another account than the calls before; otherwise what STS answers to
+    /// credentials that have not expired.
+    pub async fn renew(&self) -> Result<Renewal> {
+        let known = self.caller.get().cloned();
+        if let Some(renewable) = &self.renewable {
+            let client = transport::shared_client(true, None);
+            let loader = loader(&self.options, self.endpoint.as_deref()).http_client(client);
+            let config = loader.load().await;
+            let Some(source) = config.credentials_provider() else {
+                return Ok(Renewal::StillExpired);
+            };
+            renewable.set(source).await;
+        } else {
+            self.reconnect().await?;
+        }
+        let what = "asking whose the new credentials are";
+        let answer = self.sts().get_caller_identity().send().await;
+        let account = match answer.map_err(|error| Failure::from_sdk(what, &error)) {
+            Ok(answer) => answer.account.unwrap_or_default(),
+            Err(failure) if failure.wants_login() => return Ok(Renewal::StillExpired),
+            Err(failure) => return Err(failure),
+        };
+        match known {
+            Some(known) if known.account != account => Err(Failure::new(
+                FailureKind::Conflict,
+                what,
+                format!("they are of account {account}, and the run began in {}", known.account),
+            )
+            .next("log in to the same account and run it again: what is done stays")),
+            _ => Ok(Renewal::Renewed),
+        }
+    }
+
+    /// How to log in again; `None` when the credentials are those of the environment, which nobody can
+    /// change for a program that runs.
+    pub fn login_hint(&self) -> Option<String> {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if self.options.profile.is_none() && set("AWS_ACCESS_KEY_ID") {
+            return None;
+        }
+        let profile = self.options.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+        Some(match profile.filter(|profile| !profile.is_empty()) {
+            Some(profile) => {
+                format!("aws sso login --profile {profile}, or as you got them before")
+            }
+            None => "aws login, aws sso login, or as you got them before".to_owned(),
+        })
     }
 
     fn assemble(
@@ -309,6 +359,7 @@ impl Target {
             guard,
             endpoint,
             local,
+            renewable: None,
             budgets,
             caller,
             lambda: OnceLock::new(),
@@ -431,6 +482,25 @@ impl Target {
     pub fn budget_wait(&self, service: &str, operation: &str) -> Duration {
         self.budgets.as_ref().map_or(Duration::ZERO, |b| b.peek(service, operation, Instant::now()))
     }
+}
+
+/// What reads the AWS configuration that the options name.
+fn loader(options: &TargetOptions, endpoint: Option<&Endpoint>) -> ConfigLoader {
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
+    if let Ok(name) = AppName::new("labdeck") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint.url());
+    }
+    loader
 }
 
 /// Waiting for a rate budget happens outside these, see `transport`.

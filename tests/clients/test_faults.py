@@ -4,7 +4,8 @@ By default a sample of the calls is struck; `LABDECK_MATRIX=full tests/clients/r
 """
 
 import pytest
-from matrix import met_at
+from conftest import REGION, Cloud, eventually
+from matrix import admin, clear_faults, met_at, set_fault, told
 from operations import OPERATIONS, SAMPLED, WHOLE
 
 # Calls struck by each fault of each operation and lab by default.
@@ -35,3 +36,40 @@ def test_a_run_that_meets_a_fault_ends_by_itself(labs, lab, operation):
     print(f"{scenario.name}: {scenario.calls} calls, {scenario.seconds:.1f} s undisturbed")
     print("\n".join(costs))
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_run_whose_credentials_expire_goes_on_after_a_new_login(labs, tmp_path):
+    lab = labs(WHOLE[0])
+    cloud = Cloud(lab.bench.fresh())
+    keys = cloud.environment
+    (tmp_path / "credentials").write_text(
+        f"[lab]\naws_access_key_id={keys['AWS_ACCESS_KEY_ID']}\n"
+        f"aws_secret_access_key={keys['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    there = ["--target", "aws", "--profile", "lab", "--region", REGION, "--endpoint-url", cloud.endpoint]
+    environment = {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        # Every call from the middle on, until there are new ones.
+        expired = {"error": {"status": 403, "code": "ExpiredTokenException", "message": "It has expired."}}
+        set_fault(cloud, "hold", lab.deploy.calls // 2)
+        process = lab.bench.command(cloud, lab.labs, [*lab.deploy.words, *there], environment)
+        eventually("the middle", lambda: told(cloud)["fired"] or process.poll() is not None)
+        admin(cloud, "PUT", "faults", [{"service": "*", "operation": "*", "every": 1, "action": expired}])
+        said = ""
+        while "a new login" not in said:
+            line = process.stdout.readline()
+            assert line, f"it ended: {said}"
+            said += line
+        clear_faults(cloud)
+        rest, _ = process.communicate(timeout=120)
+        assert "aws sso login --profile lab" in said + rest
+        assert process.returncode == 0, said + rest
+        # What is uploaded to AWS is packed tighter.
+        packed = ("CodeSha256", "CodeSize")
+        assert [wrong for wrong in lab.deploy.settled(cloud) if not any(word in wrong for word in packed)] == []
+    finally:
+        cloud.stop()

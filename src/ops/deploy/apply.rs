@@ -85,7 +85,7 @@ fn start_ready(
         reporter.report(Progress::StepStarted { index });
         running.spawn(same_count(async move {
             let begun = Instant::now();
-            let result = run.perform(&action).await;
+            let result = run.perform_logged_in(&action).await;
             run.reporter.report(Progress::StepDone {
                 index,
                 seconds: begun.elapsed().as_secs_f64(),

@@ -6,6 +6,7 @@ mod build;
 mod cargo;
 pub mod definition;
 mod lease;
+mod login;
 pub mod observe;
 mod pack;
 pub mod plan;
