@@ -150,6 +150,11 @@ impl Request {
         self.event.body.as_deref().is_some_and(|body| !body.trim().is_empty())
     }
 
+    /// Whether the event holds the body as base64.
+    pub fn is_base64(&self) -> bool {
+        self.event.is_base64_encoded
+    }
+
     /// The body, decoded where it is base64.
     pub fn body(&self) -> Result<Cow<'_, [u8]>, BodyProblem> {
         let body = self.event.body.as_deref().unwrap_or_default();

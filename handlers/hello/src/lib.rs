@@ -52,6 +52,7 @@ fn name(request: &Request, call: &Call) -> Result<String, Refused> {
     } else if let Some(name) = joined(&headers) {
         ("header", name)
     } else if let Some(name) = in_body(request)? {
+        call.property("encoding", if request.is_base64() { "base64" } else { "text" });
         ("body", name)
     } else {
         ("none", NOBODY.to_owned())
