@@ -203,7 +203,8 @@ fn next_of(code: &str, kind: FailureKind) -> Option<&'static str> {
         }
         _ => match kind {
             FailureKind::Denied => {
-                "the credentials in use lack this permission: ask for it, or use others (--profile)"
+                "the credentials in use lack this permission: ask for it (docs/aws-permissions.md has \
+                 all that are needed), or use others (--profile)"
             }
             FailureKind::Throttled => {
                 "AWS asked to slow down and retries did not help: wait a minute"

@@ -9,6 +9,7 @@ pub mod deploy;
 pub mod engine;
 pub mod history;
 pub mod live;
+pub mod probe;
 pub mod progress;
 pub mod release;
 pub mod request;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use labdeck_aws::{LocalCloud, Result, Target};
-use labdeck_ops::Engine;
+use labdeck_ops::{Engine, probe};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -201,10 +201,51 @@ async fn target(engine: &Engine, dir: &Path) -> Vec<Look> {
     let mut looks = vec![credentials(target).await, clock(target).await];
     if target.is_local() {
         looks.push(room(dir).await);
-    } else if let Some(role) = target.role() {
-        looks.push(ok("role", format!("functions use {role}")));
+        return looks;
     }
+    looks.push(builds());
+    looks.extend(services(target).await);
     looks
+}
+
+/// What handlers can be built for.
+fn builds() -> Look {
+    match labdeck_ops::deploy::builds() {
+        (own, Some(tool)) => ok("builds", format!("{}; others with {tool}", processor(own))),
+        (own, None) => warn(
+            "builds",
+            format!("{}, and nothing for other processors or older C libraries", processor(own)),
+            labdeck_ops::deploy::HOW_TO_CROSS,
+        ),
+    }
+}
+
+fn processor(own: Option<&'static str>) -> String {
+    own.map_or_else(
+        || "this machine's own programs don't run on Lambda".to_owned(),
+        |own| format!("{own} with cargo alone"),
+    )
+}
+
+/// Whether each service answers to these credentials.
+async fn services(target: &Target) -> Vec<Look> {
+    let look = |probe: probe::Probe| match (&probe.failure, target.role()) {
+        (None, _) => ok(probe.service, "it answers"),
+        (Some(_), Some(role)) if probe.denies_roles() => {
+            ok(probe.service, format!("roles can't be read; functions use {role}"))
+        }
+        (Some(failure), None) if probe.denies_roles() => fail(
+            probe.service,
+            failure.why.clone(),
+            "where roles can't be made, give an existing one with --role",
+        ),
+        (Some(failure), _) => fail(
+            probe.service,
+            failure.why.clone(),
+            failure.next.clone().unwrap_or_else(|| "see docs/aws-permissions.md".to_owned()),
+        ),
+    };
+    probe::services(target).await.into_iter().map(look).collect()
 }
 
 async fn credentials(target: &Target) -> Look {

@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::{Architecture, Function};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use super::cancellable;
 use super::cargo::{self, Metadata, Running};
+use super::pack;
+use super::toolchain::{self, Tool};
 use crate::progress::{Progress, Reporter};
 
 /// Most characters of compiler errors that are shown.
@@ -27,8 +30,6 @@ pub(crate) struct Build {
     pub programs: BTreeMap<String, PathBuf>,
     /// Where build results are kept.
     pub target_directory: PathBuf,
-    /// The profile's name.
-    pub profile: &'static str,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -70,53 +71,130 @@ struct Diagnostic {
     rendered: Option<String>,
 }
 
-/// Builds the program of every function of the lab.
+/// Builds the program of every function of the lab: for this machine on the local target, otherwise
+/// for each function's own processor and Lambda's C library.
 pub(crate) async fn build(
     blueprint: &Blueprint,
-    profile: &'static str,
+    local: bool,
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<Build> {
     let begun = Instant::now();
     if blueprint.functions.is_empty() {
-        return Ok(Build {
-            programs: BTreeMap::new(),
-            target_directory: PathBuf::new(),
-            profile,
-            seconds: 0.0,
-        });
+        let (programs, target_directory) = (BTreeMap::new(), PathBuf::new());
+        return Ok(Build { programs, target_directory, seconds: 0.0 });
     }
     let metadata = cancellable(cancel, STOPPED, cargo::metadata(&blueprint.dir)).await?;
-    let packages = packages(blueprint, &metadata)?;
-    let mut command = cargo::command(&metadata.workspace_root);
-    command.args(["build", "--message-format", "json", "--profile", profile]);
-    // Naming packages would give cargo another set of features to unify, and so another build of
-    // the dependencies that the console shares with the handlers.
-    if !packages.iter().all(|id| metadata.workspace_default_members.contains(*id)) {
-        for name in blueprint.functions.iter().map(|f| &f.package).collect::<BTreeSet<_>>() {
-            command.args(["--package", name]);
+    let mut work =
+        Work { metadata: &metadata, profile: profile(local), reporter, cancel, compiled: 0 };
+    let mut programs = BTreeMap::new();
+    if local {
+        let all: Vec<&Function> = blueprint.functions.iter().collect();
+        programs = work.build(&all, Tool::Cargo, Architecture::default()).await?;
+    } else {
+        for architecture in [Architecture::X86_64, Architecture::Arm64] {
+            let of: Vec<&Function> =
+                blueprint.functions.iter().filter(|f| f.architecture == architecture).collect();
+            if !of.is_empty() {
+                programs.extend(work.build_for_lambda(&of, architecture).await?);
+            }
         }
     }
-    for bin in blueprint.functions.iter().map(|f| &f.bin).collect::<BTreeSet<_>>() {
-        command.args(["--bin", bin]);
-    }
-    let total = metadata.reachable(&packages);
-    let running = cargo::spawn(command)?;
-    let watched = cancellable(cancel, STOPPED, watch(running, total, reporter)).await?;
+    let compiled = work.compiled;
     let seconds = begun.elapsed().as_secs_f64();
-    reporter.report(Progress::Built { seconds, compiled: watched.compiled });
-    Ok(Build {
-        programs: programs(blueprint, &metadata, &watched.executables)?,
-        target_directory: metadata.target_directory,
-        profile,
-        seconds,
-    })
+    reporter.report(Progress::Built { seconds, compiled });
+    Ok(Build { programs, target_directory: metadata.target_directory, seconds })
 }
 
-/// The package ids of the lab's functions.
-fn packages<'a>(blueprint: &Blueprint, metadata: &'a Metadata) -> Result<Vec<&'a str>> {
+/// What the builds of one lab share.
+struct Work<'a> {
+    metadata: &'a Metadata,
+    profile: &'static str,
+    reporter: &'a Reporter,
+    cancel: &'a CancellationToken,
+    compiled: usize,
+}
+
+impl Work<'_> {
+    /// Builds for Lambda: with cargo alone where its programs run there, otherwise with a tool that
+    /// can.
+    async fn build_for_lambda(
+        &mut self,
+        functions: &[&Function],
+        architecture: Architecture,
+    ) -> Result<BTreeMap<String, PathBuf>> {
+        let named = || functions.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
+        let what = || format!("building {} for {}", named(), architecture.as_str());
+        let cross = toolchain::cross();
+        if toolchain::host() == Some(architecture) {
+            let programs = self.build(functions, Tool::Cargo, architecture).await?;
+            let Some(why) = programs.values().find_map(|path| pack::unfit(path).err()) else {
+                return Ok(programs);
+            };
+            let Some(tool) = cross else {
+                return Err(Failure::new(FailureKind::Build, what(), why).next(format!(
+                    "build on a system with an older C library, such as Amazon Linux 2023, or {}",
+                    toolchain::HOW_TO_CROSS
+                )));
+            };
+            let name = format!("building once more, with {}: {why}", tool.name());
+            self.reporter.report(Progress::Phase { name });
+            return self.build(functions, tool, architecture).await;
+        }
+        let Some(tool) = cross else {
+            let why = format!(
+                "this machine is {}, and cargo alone builds for that",
+                std::env::consts::ARCH
+            );
+            return Err(Failure::new(FailureKind::Build, what(), why).next(format!(
+                "{}, or change `architecture` in lab.toml",
+                toolchain::HOW_TO_CROSS
+            )));
+        };
+        self.build(functions, tool, architecture).await
+    }
+
+    /// Builds with one tool; answers the program of each function.
+    async fn build(
+        &mut self,
+        functions: &[&Function],
+        tool: Tool,
+        architecture: Architecture,
+    ) -> Result<BTreeMap<String, PathBuf>> {
+        let metadata = self.metadata;
+        let packages = packages(functions, metadata)?;
+        let mut command = cargo::command(&metadata.workspace_root);
+        command.args(tool.arguments(architecture));
+        command.args(["--message-format", "json", "--profile", self.profile]);
+        // Naming packages would give cargo another set of features to unify, and so another build of
+        // the dependencies that the console shares with the handlers.
+        if !packages.iter().all(|id| metadata.workspace_default_members.contains(*id)) {
+            for name in functions.iter().map(|f| &f.package).collect::<BTreeSet<_>>() {
+                command.args(["--package", name]);
+            }
+        }
+        for bin in functions.iter().map(|f| &f.bin).collect::<BTreeSet<_>>() {
+            command.args(["--bin", bin]);
+        }
+        let total = metadata.reachable(&packages);
+        let running = cargo::spawn(command)?;
+        let watched = watch(running, total, self.reporter);
+        let mut watched = cancellable(self.cancel, STOPPED, watched).await?;
+        self.compiled += watched.compiled;
+        if tool == Tool::Lambda {
+            // cargo-lambda moves each program to a folder of its own.
+            for ((_, bin), path) in &mut watched.executables {
+                *path = metadata.target_directory.join("lambda").join(bin).join("bootstrap");
+            }
+        }
+        programs(functions, metadata, &watched.executables)
+    }
+}
+
+/// The package ids of functions.
+fn packages<'a>(functions: &[&Function], metadata: &'a Metadata) -> Result<Vec<&'a str>> {
     let mut ids = BTreeSet::new();
-    for function in &blueprint.functions {
+    for function in functions {
         let what = format!("building function {}", function.name);
         let package = metadata.member(&function.package).ok_or_else(|| {
             let why = format!("the workspace has no package {:?}", function.package);
@@ -215,12 +293,12 @@ fn lock_waited_for(line: &str) -> Option<&str> {
 }
 
 fn programs(
-    blueprint: &Blueprint,
+    functions: &[&Function],
     metadata: &Metadata,
     executables: &BTreeMap<(String, String), PathBuf>,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let mut programs = BTreeMap::new();
-    for function in &blueprint.functions {
+    for function in functions {
         let built = metadata
             .member(&function.package)
             .and_then(|package| executables.get(&(package.id.clone(), function.bin.clone())))

@@ -15,6 +15,7 @@ mod steps;
 mod steps_api;
 mod steps_lambda;
 mod steps_storage;
+mod toolchain;
 pub mod wanted;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,11 @@ use std::time::Instant;
 
 use labdeck_aws::{Failure, FailureKind, Result, Target, counted};
 use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Architecture;
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
+pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;
 use crate::live::existing;
@@ -35,6 +38,7 @@ use observe::{Live, Owner, observe};
 use pack::Code;
 use plan::{Endpoint, Left, Plan, Summary};
 use steps::Context;
+use toolchain::Tool;
 use wanted::{CodeId, Place, Wanted};
 
 /// What a deploy would do. Builds first: whether code changed is part of it. Changes nothing.
@@ -209,6 +213,12 @@ async fn cancellable<T>(
     }
 }
 
+/// What handlers for Lambda can be built for here: this machine's processor with cargo alone, where
+/// Lambda has it, and the tool for everything else, where one is installed.
+pub fn builds() -> (Option<&'static str>, Option<&'static str>) {
+    (toolchain::host().map(Architecture::as_str), toolchain::cross().map(Tool::name))
+}
+
 struct Built {
     code: BTreeMap<String, Code>,
     seconds: f64,
@@ -222,14 +232,28 @@ async fn build_and_pack(
 ) -> Result<Built> {
     let for_aws = !engine.target.is_local();
     reporter.report(Progress::Phase { name: "building".to_owned() });
-    let profile = build::profile(engine.target.is_local());
-    let build = build::build(blueprint, profile, reporter, cancel).await?;
+    let build = build::build(blueprint, !for_aws, reporter, cancel).await?;
     reporter.report(Progress::Phase { name: "packing".to_owned() });
-    let cache = build.target_directory.join("labdeck").join(build.profile);
+    let cache = build.target_directory.join("labdeck").join(build::profile(!for_aws));
     let mut packing = tokio::task::JoinSet::new();
     for (function, program) in build.programs {
-        let cache = cache.clone();
-        packing.spawn_blocking(move || Ok((function, pack::pack(&program, &cache, for_aws)?)));
+        let wanted = blueprint.functions.iter().find(|f| f.name == function);
+        let architecture = wanted.map_or_else(Architecture::default, |f| f.architecture);
+        let cache = if for_aws { cache.join(architecture.as_str()) } else { cache.clone() };
+        packing.spawn_blocking(move || {
+            let code = pack::pack(&program, &cache, for_aws)?;
+            if for_aws && code.architecture != architecture.as_str() {
+                let why = format!(
+                    "{} is a program for {}, and lab.toml says {}",
+                    program.display(),
+                    code.architecture,
+                    architecture.as_str()
+                );
+                return Err(Failure::new(FailureKind::Build, format!("packing {function}"), why)
+                    .next("take `build.target` out of cargo's configuration, or change `architecture`"));
+            }
+            Ok((function, code))
+        });
     }
     let mut code = BTreeMap::new();
     while let Some(packed) = packing.join_next().await {

@@ -65,12 +65,7 @@ pub(crate) fn pack(path: &Path, cache: &Path, for_aws: bool) -> Result<Code> {
     let architecture =
         architecture(&program).map_err(|why| Failure::new(FailureKind::Build, what(), why))?;
     if for_aws {
-        check_for_lambda(&program).map_err(|why| {
-            Failure::new(FailureKind::Build, what(), why).next(
-                "build on a system with glibc 2.34 or older, such as Amazon Linux 2023, or for a \
-                 musl target",
-            )
-        })?;
+        check_for_lambda(&program).map_err(|why| Failure::new(FailureKind::Build, what(), why))?;
     }
     let note = Note {
         format: FORMAT,
@@ -163,6 +158,12 @@ fn architecture(program: &[u8]) -> Result<&'static str, String> {
         Architecture::Aarch64 => Ok("arm64"),
         other => Err(format!("Lambda has no {other:?} processors")),
     }
+}
+
+/// Why Lambda can't run the program at `path`, where that is known from its file.
+pub(crate) fn unfit(path: &Path) -> Result<(), String> {
+    let program = std::fs::read(path).map_err(|error| error.to_string())?;
+    check_for_lambda(&program)
 }
 
 /// Whether Lambda's C library is new enough for `program`.
