@@ -156,7 +156,9 @@ impl Renamer<'_> {
                 Source::Queue { queue, .. } => self.name(queue),
                 Source::Stream { table, on_failure, .. } => {
                     self.name(table);
-                    self.destination(on_failure.as_mut());
+                    if let Some(to) = on_failure {
+                        self.destination(to);
+                    }
                 }
             }
         }
@@ -175,23 +177,26 @@ impl Renamer<'_> {
         self.course(lab);
     }
 
-    fn destination(&self, destination: Option<&mut Destination>) {
-        match destination {
-            Some(
-                Destination::Queue(name) | Destination::Topic(name) | Destination::Function(name),
-            ) => self.name(name),
-            None => {}
-        }
+    fn destination(&self, destination: &mut Destination) {
+        let (Destination::Queue(name) | Destination::Topic(name) | Destination::Function(name)) =
+            destination;
+        self.name(name);
     }
 
     fn function(&self, function: &mut Function) {
         self.name(&mut function.name);
         self.name(&mut function.role);
         function.environment.values_mut().for_each(|value| self.text(value));
-        self.destination(function.dead_letter.as_mut());
+        if let Some(to) = &mut function.dead_letter {
+            self.destination(to);
+        }
         if let Some(asynchronous) = &mut function.asynchronous {
-            self.destination(asynchronous.on_success.as_mut());
-            self.destination(asynchronous.on_failure.as_mut());
+            if let Some(to) = &mut asynchronous.on_success {
+                self.destination(to);
+            }
+            if let Some(to) = &mut asynchronous.on_failure {
+                self.destination(to);
+            }
         }
     }
 
