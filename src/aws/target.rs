@@ -207,6 +207,8 @@ impl Target {
         };
         let cloud = LocalCloud::ensure(&state_dir, &program).await?;
         let keys = LocalKeys(Arc::new(RwLock::new(keys_of(&cloud))));
+        // An endpoint that has AWS's rates is met as AWS is.
+        let budgets = cloud.status.aws_limits.then(|| Arc::new(Budgets::default()));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(LOCAL_REGION))
@@ -214,7 +216,7 @@ impl Target {
             .credentials_provider(SharedCredentialsProvider::new(keys.clone()))
             // The keys are in memory, and may change when the state directory is made anew.
             .identity_cache(IdentityCache::no_cache())
-            .http_client(transport::shared_client(false, None))
+            .http_client(transport::shared_client(false, budgets.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts(&options))
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
@@ -236,7 +238,7 @@ impl Target {
             config.build(),
             Some(endpoint),
             Some(local),
-            None,
+            budgets,
         ))
     }
 
