@@ -149,13 +149,15 @@ pub enum Command {
     /// The labs, and what of each is deployed.
     Labs(LabsListArgs),
     /// What a deploy would do, and why. Exit status 0: nothing, 2: changes.
-    Plan(LabArg),
+    Plan(PlanArgs),
     /// Build, plan and apply.
-    Deploy(LabsArg),
+    Deploy(DeployArgs),
     /// Tear down in the right order; then list what is left.
     Destroy(LabsArg),
     /// Send a saved request, once or many times; without a name, list them.
     Request(RequestArgs),
+    /// Invoke a function with a saved event, once or many times; without a name, list the events.
+    Invoke(InvokeArgs),
     /// Publish versions and move the traffic of `prod`.
     Release(ReleaseArgs),
     /// Take `prod` back; short for `release LAB rollback`.
@@ -217,6 +219,43 @@ pub struct LabsArg {
     /// Every lab.
     #[arg(long)]
     pub all: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The lab: the name of its folder.
+    pub lab: String,
+    /// The variant; without it the one that is live, else the lab's last.
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+}
+
+/// Arguments of `deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Which labs.
+    #[command(flatten)]
+    pub labs: LabsArg,
+    /// The variant; without it the one that is live, else the lab's last.
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    pub variant: Option<String>,
+}
+
+/// Arguments of `invoke`.
+#[derive(Debug, Args)]
+pub struct InvokeArgs {
+    /// The lab.
+    pub lab: String,
+    /// The saved event; without it they are listed.
+    pub event: Option<String>,
+    /// The alias or version that runs; without it $LATEST.
+    #[arg(long, value_name = "NAME")]
+    pub alias: Option<String>,
+    /// How often, one after the other.
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub count: u32,
 }
 
 /// Arguments of `cloud`.
@@ -467,7 +506,7 @@ mod tests {
         let cli = parse("labdeck deploy greet shop --labs elsewhere").unwrap();
         assert_eq!(cli.global.labs, PathBuf::from("elsewhere"));
         let Some(Command::Deploy(deploy)) = cli.command else { panic!("not a deploy") };
-        assert_eq!(deploy.names, ["greet", "shop"]);
+        assert_eq!(deploy.labs.names, ["greet", "shop"]);
         assert!(parse("labdeck destroy --all --yes").is_ok());
         assert!(parse("labdeck cloud --port 5000 --any-credentials").is_ok());
     }

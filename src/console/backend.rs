@@ -11,8 +11,8 @@ use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::progress::Reporter;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::LabStatus;
-use labdeck_ops::walk::{StepOutcome, StepReport};
-use labdeck_ops::{Engine, chaos, checks, deploy, release, request, status, walk};
+use labdeck_ops::walk::{BeforeAfter, StepOutcome, StepReport};
+use labdeck_ops::{Engine, chaos, checks, deploy, release, request, status, variant, walk};
 use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -403,10 +403,12 @@ async fn job(
 ) -> Result<JobOutcome> {
     match kind {
         JobKind::Plan => {
-            deploy::plan(engine, blueprint, reporter, cancel).await.map(JobOutcome::Plan)
+            let chosen = variant::choose(engine, blueprint, None).await?;
+            deploy::plan(engine, &chosen, reporter, cancel).await.map(JobOutcome::Plan)
         }
         JobKind::Deploy => {
-            deploy::deploy(engine, blueprint, reporter, cancel).await.map(JobOutcome::Applied)
+            let chosen = variant::choose(engine, blueprint, None).await?;
+            deploy::deploy(engine, &chosen, reporter, cancel).await.map(JobOutcome::Applied)
         }
         JobKind::Destroy => {
             deploy::destroy(engine, blueprint, reporter, cancel).await.map(JobOutcome::Applied)
@@ -487,7 +489,9 @@ fn stepped(report: StepReport) -> JobOutcome {
         StepOutcome::Chaos { on, switch } => {
             vec![format!("{} is {}", switch.name, if on { "on" } else { "off" })]
         }
+        outcome => outcome.lines(),
     };
+    let effect = report.effect.iter().flat_map(BeforeAfter::lines);
     let measured = bursts.iter().map(|burst| {
         let statuses: Vec<String> =
             burst.statuses.iter().map(|(status, count)| format!("{count}x {status}")).collect();
@@ -500,7 +504,7 @@ fn stepped(report: StepReport) -> JobOutcome {
             burst.p99_ms
         )
     });
-    let did = did.into_iter().chain(measured).collect();
+    let did = did.into_iter().chain(measured).chain(effect).collect();
     JobOutcome::Step { did, bursts, check: report.check }
 }
 

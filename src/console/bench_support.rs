@@ -356,6 +356,7 @@ pub fn exchange() -> Exchange {
             url: "http://127.0.0.1:4566/restapis/f6g7h8i9j0/dev/_user_request_/orders".to_owned(),
             headers: Vec::new(),
             body: None,
+            key: None,
             origin: None,
         },
         sent_ms: NOW_MS - 5_000,

@@ -32,11 +32,13 @@ impl Engine {
         blueprint(&self.labs_dir, lab, self.target.prefix())
     }
 
-    /// Every lab with its blueprint, or with what is wrong with it.
+    /// Every lab by its name, behind the prefix where there is one, with its blueprint or with what is
+    /// wrong with it.
     pub fn labs(&self) -> Result<Vec<(String, Result<Blueprint>)>> {
         let prefix = self.target.prefix();
         let folders = folders(&self.labs_dir)?;
-        Ok(folders.iter().map(|folder| (name_of(folder), read(folder, prefix))).collect())
+        let name = |folder: &Path| format!("{}{}", prefix.unwrap_or_default(), name_of(folder));
+        Ok(folders.iter().map(|folder| (name(folder), read(folder, prefix))).collect())
     }
 }
 

@@ -3,17 +3,22 @@
 //! No screen, no terminal, no argument parsing. Long work reports through [`progress::Reporter`] and
 //! stops at its next safe point when its `CancellationToken` is cancelled.
 
+pub mod accident;
 pub mod chaos;
 pub mod checks;
 pub mod deploy;
 pub mod engine;
 pub mod history;
+pub mod invoke;
 pub mod live;
 pub mod probe;
 pub mod progress;
+pub mod redrive;
 pub mod release;
 pub mod request;
 pub mod status;
+pub mod trial;
+pub mod variant;
 pub mod walk;
 
 pub use engine::Engine;

@@ -1,21 +1,26 @@
 //! `deploy`: build, plan, apply, one lab after the other.
 
 use labdeck_aws::{Failure, FailureKind, Result};
-use labdeck_ops::deploy;
 use labdeck_ops::deploy::plan::Summary;
+use labdeck_ops::{deploy, variant};
 
-use crate::args::LabsArg;
+use crate::args::{DeployArgs, LabsArg};
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
 
 /// Deploys the labs; stops at the first that fails.
-pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
-    let labs = labs(context, args)?;
+pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
+    let labs = labs(context, &args.labs)?;
     // All files are read before anything is changed.
     let blueprints = labs.iter().map(|lab| context.blueprint(lab)).collect::<Result<Vec<_>>>()?;
+    let asked = args.variant.as_deref();
+    if let Some(name) = asked {
+        blueprints.iter().try_for_each(|lab| variant::of(lab, name).map(|_| ()))?;
+    }
     let engine = context.engine().await?;
     for blueprint in &blueprints {
+        let blueprint = &variant::choose(&engine, blueprint, asked).await?;
         let display = Display::new(context.output);
         let reporter = display.reporter();
         let summary = deploy::deploy(&engine, blueprint, &reporter, context.cancel.clone()).await?;

@@ -7,6 +7,7 @@ mod completions;
 mod deploy;
 mod destroy;
 mod doctor;
+mod invoke;
 mod labs;
 mod logs;
 mod metrics;
@@ -29,6 +30,7 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::Destroy(_)
         | Command::Plan(_)
         | Command::Walk(_)
+        | Command::Invoke(_)
         | Command::Logs(_) => true,
         Command::Request(request) => request.count > 1,
         _ => false,
@@ -41,10 +43,11 @@ pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::Cloud(args) => cloud::run(context, &args).await,
         Command::Labs(args) if args.schema => Ok(labs::schema(context)),
         Command::Labs(_) => labs::run(context).await,
-        Command::Plan(args) => plan::run(context, &args.lab).await,
+        Command::Plan(args) => plan::run(context, &args).await,
         Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,
         Command::Request(args) => request::run(context, &args).await,
+        Command::Invoke(args) => invoke::run(context, &args).await,
         Command::Release(args) => release::run(context, &args.lab, args.command).await,
         Command::Rollback(args) => {
             let rollback = ReleaseCommand::Rollback { further: args.further };

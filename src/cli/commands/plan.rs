@@ -1,16 +1,18 @@
 //! `plan`: what a deploy would do, and why.
 
 use labdeck_aws::Result;
-use labdeck_ops::deploy;
 use labdeck_ops::deploy::plan::Plan;
+use labdeck_ops::{deploy, variant};
 
+use crate::args::PlanArgs;
 use crate::context::Context;
 use crate::output::{columns, exit};
 use crate::progress::{Display, verb};
 
 /// Shows the plan: exit status 0 when there is nothing to do, 2 when there is.
-pub async fn run(context: &Context<'_>, lab: &str) -> Result<u8> {
-    let (engine, blueprint) = context.lab(lab).await?;
+pub async fn run(context: &Context<'_>, args: &PlanArgs) -> Result<u8> {
+    let (engine, blueprint) = context.lab(&args.lab).await?;
+    let blueprint = variant::choose(&engine, &blueprint, args.variant.as_deref()).await?;
     let display = Display::new(context.output);
     let plan =
         deploy::plan(&engine, &blueprint, &display.reporter(), context.cancel.clone()).await?;

@@ -11,17 +11,18 @@ use crate::output::columns;
 /// An exchange: status, timings, headers, body.
 pub fn exchange(exchange: &Exchange) -> Vec<String> {
     let timings = exchange.timings;
-    let mut text = vec![
-        format!("{} {}", exchange.request.method, exchange.request.url),
-        format!(
-            "{}  {:.1} ms (connect {:.1}, first byte {:.1})  {} bytes",
-            exchange.status,
-            timings.total_ms,
-            timings.connect_ms,
-            timings.first_byte_ms,
-            exchange.body_bytes
-        ),
-    ];
+    let mut text = vec![format!("{} {}", exchange.request.method, exchange.request.url)];
+    if let Some(key) = &exchange.request.key {
+        text.push(format!("with x-api-key: {key}"));
+    }
+    text.extend([format!(
+        "{}  {:.1} ms (connect {:.1}, first byte {:.1})  {} bytes",
+        exchange.status,
+        timings.total_ms,
+        timings.connect_ms,
+        timings.first_byte_ms,
+        exchange.body_bytes
+    )]);
     text.extend(exchange.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     text.push(String::new());
     // A body that is not JSON stays as it is.

@@ -101,7 +101,12 @@ fn text(report: &StepReport) -> Vec<String> {
             let state = if *on { show::until(switch) } else { "off".to_owned() };
             vec![format!("chaos {}: {state}", switch.name)]
         }
+        outcome => outcome.lines(),
     };
+    if let Some(effect) = &report.effect {
+        text.push(String::new());
+        text.extend(effect.lines());
+    }
     text.push(String::new());
     text.extend(show::checks(std::slice::from_ref(&report.check)));
     text

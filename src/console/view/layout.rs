@@ -93,7 +93,8 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
 fn request_rows(state: &State) -> u16 {
     let lines = state.saved_request().map_or(1, |saved| {
         let request = state.requests.current(saved);
-        2 + request.headers.len() + request.variables.len() + usize::from(request.body.is_some())
+        let one_each = usize::from(request.body.is_some()) + usize::from(request.key.is_some());
+        2 + request.headers.len() + request.variables.len() + one_each
     });
     (lines as u16 + 2).clamp(4, 9)
 }

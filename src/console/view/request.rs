@@ -1,5 +1,6 @@
 //! The selected request as it will be sent.
 
+use labdeck_ops::request::exchange::shown_header;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -45,7 +46,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         let room = columns.saturating_sub(name.len() + 2);
         lines.push(Line::from(vec![
             pen.span(format!("{name}: "), Meaning::JsonKey),
-            pen.span(text::fit(value, room), Meaning::Text),
+            pen.span(text::fit(&shown_header(name, value), room), Meaning::Text),
+        ]));
+    }
+    if let Some(key) = &request.key {
+        lines.push(Line::from(vec![
+            pen.span("x-api-key: ", Meaning::JsonKey),
+            pen.span(format!("of the key {key}"), Meaning::Muted),
         ]));
     }
     for (name, value) in &request.variables {

@@ -23,11 +23,11 @@ pub struct Definition {
 
 impl Definition {
     /// The definition of an API of `lab` from its document, in which every reference is resolved.
-    pub fn new(mut document: Value, lab: &str) -> Self {
+    pub fn new(mut document: Value, lab: &str, variant: Option<&str>) -> Self {
         let hash = hash(&document);
         if let Some(info) = document.get_mut("info").and_then(Value::as_object_mut) {
             let text = info.get("description").and_then(Value::as_str).unwrap_or_default();
-            let description = format!("{}\n\n{}", text.trim_end(), mark(lab, &hash));
+            let description = format!("{}\n\n{}", text.trim_end(), mark(lab, &hash, variant));
             info.insert("description".to_owned(), description.trim_start().into());
         }
         Self { document, hash }
@@ -55,16 +55,20 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// The last line of an API's description: whose it is, and the definition that it was given.
-fn mark(lab: &str, hash: &str) -> String {
-    format!("{LAB_TAG}={lab} definition={hash}")
+/// The last line of an API's description: whose it is, the definition that it was given, and of which
+/// variant that is.
+fn mark(lab: &str, hash: &str, variant: Option<&str>) -> String {
+    let variant = variant.map(|name| format!(" variant={name}")).unwrap_or_default();
+    format!("{LAB_TAG}={lab} definition={hash}{variant}")
 }
 
-/// The lab and the definition's hash that an API's description names.
-fn read_mark(description: &str) -> Option<(&str, &str)> {
+/// The lab, the definition's hash and the variant that an API's description names.
+fn read_mark(description: &str) -> Option<(&str, &str, Option<&str>)> {
     let line = description.lines().next_back()?;
-    let (lab, rest) = line.strip_prefix(LAB_TAG)?.strip_prefix('=')?.split_once(' ')?;
-    Some((lab, rest.strip_prefix("definition=")?))
+    let mut parts = line.strip_prefix(LAB_TAG)?.strip_prefix('=')?.split(' ');
+    let (lab, definition) = (parts.next()?, parts.next()?);
+    let variant = parts.next().and_then(|part| part.strip_prefix("variant="));
+    Some((lab, definition.strip_prefix("definition=")?, variant))
 }
 
 /// Whether an API is `lab`'s own: by its description's mark, or by its tag.
@@ -72,13 +76,18 @@ fn read_mark(description: &str) -> Option<(&str, &str)> {
 /// The mark is in the imported document, so an API has it from the moment it exists; the tag follows
 /// in a call of its own.
 pub fn is_own(api: &RestApi, lab: &str) -> bool {
-    let marked = api.description().and_then(read_mark).is_some_and(|(owner, _)| owner == lab);
+    let marked = api.description().and_then(read_mark).is_some_and(|(owner, ..)| owner == lab);
     marked || api.tags().and_then(|tags| tags.get(LAB_TAG)).is_some_and(|owner| owner == lab)
 }
 
 /// The hash of the definition that an API was given last, where its description says so.
 pub fn live_hash(api: &RestApi) -> Option<&str> {
-    api.description().and_then(read_mark).map(|(_, hash)| hash)
+    api.description().and_then(read_mark).map(|(_, hash, _)| hash)
+}
+
+/// The variant of the definition that an API was given last, where its description says so.
+pub fn live_variant(api: &RestApi) -> Option<&str> {
+    api.description().and_then(read_mark).and_then(|(.., variant)| variant)
 }
 
 /// The description of a deployment of this definition.
@@ -123,14 +132,14 @@ mod tests {
     #[test]
     fn the_mark_is_read_back_and_does_not_count_in_the_hash() {
         let document = json!({"openapi":"3.0.1","info":{"title":"a","description":"Text.\n"}});
-        let definition = Definition::new(document.clone(), "greet");
+        let definition = Definition::new(document.clone(), "greet", Some("mock"));
         let text = definition.document["info"]["description"].as_str().unwrap_or_default();
-        assert_eq!(read_mark(text), Some(("greet", definition.hash.as_str())));
+        assert_eq!(read_mark(text), Some(("greet", definition.hash.as_str(), Some("mock"))));
         assert!(text.starts_with("Text.\n\n"));
         let swapped = json!({"info":{"description":"Text.\n","title":"a"},"openapi":"3.0.1"});
-        assert_eq!(Definition::new(swapped, "greet").hash, definition.hash);
+        assert_eq!(Definition::new(swapped, "greet", None).hash, definition.hash);
         let other = json!({"openapi":"3.0.1","info":{"title":"b"}});
-        assert_ne!(Definition::new(other, "greet").hash, definition.hash);
+        assert_ne!(Definition::new(other, "greet", None).hash, definition.hash);
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn wanted() -> Wanted {
                 definition: Definition::new(
                     json!({"openapi": "3.0.1", "info": {"title": name}}),
                     "greet",
+                    None,
                 ),
                 routes: vec![Route {
                     function: name.into(),

@@ -188,7 +188,8 @@ impl Wanted {
                 let document =
                     resolve_value(&api.document, &lookup).map_err(|e| unresolved(&api.name, &e))?;
                 let routes = routes(blueprint, &place, &document);
-                let definition = Definition::new(document, &blueprint.name);
+                let definition =
+                    Definition::new(document, &blueprint.name, blueprint.variant.as_deref());
                 Ok(WantedApi { name: api.name.clone(), definition, routes })
             })
             .collect::<Result<_>>()?;

@@ -1,23 +1,84 @@
 //! A request with its response, and what a burst of them measured.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A request as it is sent: everything resolved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutgoingRequest {
     /// HTTP method.
     pub method: String,
     /// Full URL with query.
     pub url: String,
-    /// Headers in order.
+    /// Headers in order; secrets among them are masked when they are written out.
+    #[serde(serialize_with = "masked_headers")]
     pub headers: Vec<(String, String)>,
     /// Body.
     pub body: Option<String>,
+    /// The value that goes along as `x-api-key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyValue>,
     /// Where it came from, which lets an error answer be explained in the lab's own words.
     #[serde(skip)]
     pub origin: Option<Origin>,
+}
+
+/// The value of an API key. Whatever shows it masks it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyValue(String);
+
+impl KeyValue {
+    /// Keeps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for sending it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value with all but its last two characters hidden; a short one is hidden whole.
+pub fn masked(value: &str) -> String {
+    let count = value.chars().count();
+    let tail: String =
+        if count < 8 { String::new() } else { value.chars().skip(count - 2).collect() };
+    format!("••••{tail}")
+}
+
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyValue({self})")
+    }
+}
+
+impl Serialize for KeyValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A header's value as it is shown: keys and credentials are masked.
+pub fn shown_header<'v>(name: &str, value: &'v str) -> std::borrow::Cow<'v, str> {
+    let secret =
+        ["x-api-key", "authorization"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    if secret { masked(value).into() } else { value.into() }
+}
+
+fn masked_headers<S: Serializer>(
+    headers: &[(String, String)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.iter().map(|(name, value)| (name, shown_header(name, value))))
 }
 
 /// The lab, API and stage that a request was prepared for.
@@ -40,7 +101,7 @@ pub struct Origin {
 }
 
 /// A request with its response.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Exchange {
     /// What was sent.
     pub request: OutgoingRequest,

@@ -143,6 +143,7 @@ mod tests {
             url: "http://h/prod/goodbye?x=1".into(),
             headers: vec![],
             body: None,
+            key: None,
             origin: Some(Origin {
                 lab: "greet".into(),
                 api: "greet-stateless".into(),

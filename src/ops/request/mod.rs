@@ -1,20 +1,25 @@
 //! Requests: one, or many.
 
+mod before;
 mod burst;
 pub mod exchange;
 mod explain;
+mod key;
 mod prepare;
 mod send;
 mod wire;
 
 use std::collections::BTreeMap;
 
+use aws_sdk_apigateway::types::RestApi;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::SavedRequest;
+use labdeck_lab::blueprint::{SavedRequest, Stage};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use before::text_of;
 pub use burst::{MOST_AT_ONCE, MOST_REQUESTS};
+pub use key::value as key_value;
 pub use prepare::used as variables_of;
 
 use exchange::{BurstSummary, Exchange, Origin, OutgoingRequest};
@@ -24,11 +29,14 @@ use crate::live;
 use crate::progress::{Progress, Reporter};
 use crate::status;
 
-/// Resolves `saved` for a stage: its URL, its variables, its encoding.
+/// Resolves `saved` for a stage: its URL, its variables, its encoding, the value of its key.
+///
+/// The requests that come before it are sent, in their order, and what they capture fills its variables;
+/// `variables` come first. A request before is left out when everything that it captures was given.
 ///
 /// # Errors
-/// Invalid when a variable has no value or is not used, or when a part can't be sent; `NotFound` when
-/// the API or the stage is not deployed.
+/// Invalid when a variable has no value or is not used, when a part can't be sent, or when a request
+/// before is not answered as it must be; `NotFound` when the API, the stage or the key is not deployed.
 pub async fn prepare(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -36,30 +44,76 @@ pub async fn prepare(
     stage: &str,
     variables: &BTreeMap<String, String>,
 ) -> Result<OutgoingRequest> {
-    let what = format!("preparing request {} for stage {stage}", saved.name);
-    let Some(declared) = blueprint.stages.iter().find(|known| known.name == stage) else {
-        let known: Vec<&str> = blueprint.stages.iter().map(|stage| stage.name.as_str()).collect();
-        let why = format!("the lab has no such stage; it has {}", known.join(", "));
-        return Err(Failure::new(FailureKind::NotFound, what, why));
-    };
-    let apis = live::rest_apis(&engine.target).await?;
-    let Some(id) = status::own_api(&apis, &saved.api, &blueprint.name).and_then(|api| api.id())
-    else {
-        let why = format!("API {} is not deployed", saved.api);
-        return Err(Failure::new(FailureKind::NotFound, what, why)
-            .next(format!("deploy it first: labdeck deploy {}", blueprint.name)));
-    };
-    let api = blueprint.apis.iter().find(|api| api.name == saved.api);
-    let origin = Origin {
-        lab: blueprint.name.clone(),
-        api: saved.api.clone(),
-        stage: stage.to_owned(),
-        alias: declared.alias.clone(),
-        base_url: engine.target.stage_url(id, stage),
-        routes: api.map(prepare::routes).unwrap_or_default(),
-        functions: api.map(|api| api.functions.clone()).unwrap_or_default(),
-    };
-    prepare::outgoing(saved, origin, variables)
+    let before = before::in_order(blueprint, saved)?;
+    prepare::check_known(saved, &before, variables)?;
+    let place = Place::of(engine, blueprint, stage, &saved.name).await?;
+    let mut values = BTreeMap::new();
+    for earlier in before {
+        if !before::is_needed(earlier, variables) {
+            continue;
+        }
+        let request =
+            place.outgoing(earlier, &before::values_for(earlier, &values, variables)).await?;
+        let exchange = send(engine, request).await?;
+        before::capture(saved, earlier, &exchange, &mut values)?;
+    }
+    place.outgoing(saved, &before::values_for(saved, &values, variables)).await
+}
+
+/// A lab on a target, for one stage.
+struct Place<'a> {
+    engine: &'a Engine,
+    blueprint: &'a Blueprint,
+    stage: &'a Stage,
+    apis: Vec<RestApi>,
+    what: String,
+}
+
+impl<'a> Place<'a> {
+    async fn of(
+        engine: &'a Engine,
+        blueprint: &'a Blueprint,
+        stage: &str,
+        request: &str,
+    ) -> Result<Self> {
+        let what = format!("preparing request {request} for stage {stage}");
+        let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) else {
+            let known: Vec<&str> =
+                blueprint.stages.iter().map(|stage| stage.name.as_str()).collect();
+            let why = format!("the lab has no such stage; it has {}", known.join(", "));
+            return Err(Failure::new(FailureKind::NotFound, what, why));
+        };
+        let apis = live::rest_apis(&engine.target).await?;
+        Ok(Self { engine, blueprint, stage, apis, what })
+    }
+
+    async fn outgoing(
+        &self,
+        saved: &SavedRequest,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<OutgoingRequest> {
+        let lab = &self.blueprint.name;
+        let Some(id) = status::own_api(&self.apis, &saved.api, lab).and_then(|api| api.id()) else {
+            let why = format!("API {} is not deployed", saved.api);
+            return Err(Failure::new(FailureKind::NotFound, &self.what, why)
+                .next(format!("deploy it first: labdeck deploy {lab}")));
+        };
+        let api = self.blueprint.apis.iter().find(|api| api.name == saved.api);
+        let origin = Origin {
+            lab: lab.clone(),
+            api: saved.api.clone(),
+            stage: self.stage.name.clone(),
+            alias: self.stage.alias.clone(),
+            base_url: self.engine.target.stage_url(id, &self.stage.name),
+            routes: api.map(prepare::routes).unwrap_or_default(),
+            functions: api.map(|api| api.functions.clone()).unwrap_or_default(),
+        };
+        let key = match &saved.key {
+            Some(name) => Some(key::value(self.engine, lab, name).await?),
+            None => None,
+        };
+        prepare::outgoing(saved, origin, key, variables)
+    }
 }
 
 /// Sends `request` once, on a connection of its own.
@@ -143,6 +197,7 @@ pub async fn date_of(url: &str) -> Option<String> {
         url: url.to_owned(),
         headers: Vec::new(),
         body: None,
+        key: None,
         origin: None,
     };
     let exchange = send::send_once(request).await.ok()?;

@@ -6,7 +6,7 @@ use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::blueprint::{Api, SavedRequest};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::exchange::{Origin, OutgoingRequest};
+use super::exchange::{KeyValue, Origin, OutgoingRequest};
 
 /// What a path written by a person may hold as it is: everything that RFC 3986 allows in a path,
 /// `/` and `%` included.
@@ -32,11 +32,11 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 pub(super) fn outgoing(
     saved: &SavedRequest,
     origin: Origin,
+    key: Option<KeyValue>,
     variables: &BTreeMap<String, String>,
 ) -> Result<OutgoingRequest> {
     let what = format!("preparing request {}", saved.name);
     let bad = |why: String| Failure::new(FailureKind::Invalid, &what, why);
-    check_known(saved, variables).map_err(bad)?;
     let mut values = saved.variables.clone();
     values.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
 
@@ -65,15 +65,22 @@ pub(super) fn outgoing(
         url,
         headers,
         body: body.map_err(bad)?,
+        key,
         origin: Some(origin),
     };
     super::wire::Prepared::new(&request)?;
     Ok(request)
 }
 
-/// A variable that the request does not use is a typing error, not something to pass over.
-fn check_known(saved: &SavedRequest, given: &BTreeMap<String, String>) -> Result<(), String> {
-    let used = used(saved);
+/// A variable that neither the request nor those before it use is a typing error, not something to pass
+/// over.
+pub(super) fn check_known(
+    saved: &SavedRequest,
+    before: &[&SavedRequest],
+    given: &BTreeMap<String, String>,
+) -> Result<()> {
+    let used: BTreeSet<&str> =
+        std::iter::once(saved).chain(before.iter().copied()).flat_map(used).collect();
     let Some(unknown) = given.keys().find(|name| !used.contains(name.as_str())) else {
         return Ok(());
     };
@@ -83,7 +90,8 @@ fn check_known(saved: &SavedRequest, given: &BTreeMap<String, String>) -> Result
     } else {
         format!("only {}", known.join(", "))
     };
-    Err(format!("there is no variable {unknown:?} in it; it uses {known}"))
+    let why = format!("there is no variable {unknown:?} in it; it uses {known}");
+    Err(Failure::new(FailureKind::Invalid, format!("preparing request {}", saved.name), why))
 }
 
 /// Names of the variables that a saved request uses.
@@ -202,7 +210,8 @@ mod tests {
         let mut request = saved("/users/{{ id }}/größe x");
         request.query = BTreeMap::from([("q".into(), "{{id}} & more".into())]);
         request.body = Some("{\"id\": \"{{id}}\"}".into());
-        let out = outgoing(&request, origin(), &vars(&[("id", "a/b?c"), ("user", "bob")])).unwrap();
+        let out =
+            outgoing(&request, origin(), None, &vars(&[("id", "a/b?c"), ("user", "bob")])).unwrap();
         assert_eq!(out.method, "GET");
         assert_eq!(
             out.url,
@@ -214,18 +223,18 @@ mod tests {
 
     #[test]
     fn defaults_count_and_what_is_missing_or_unknown_is_named() {
-        let out = outgoing(&saved("/greet"), origin(), &vars(&[])).unwrap();
+        let out = outgoing(&saved("/greet"), origin(), None, &vars(&[])).unwrap();
         assert_eq!(out.headers[0].1, "alice");
-        let failure = outgoing(&saved("/{{id}}"), origin(), &vars(&[])).unwrap_err();
+        let failure = outgoing(&saved("/{{id}}"), origin(), None, &vars(&[])).unwrap_err();
         assert!(failure.why.contains("\"id\" has no value"), "{}", failure.why);
-        let failure = outgoing(&saved("/greet"), origin(), &vars(&[("usr", "x")])).unwrap_err();
+        let failure = check_known(&saved("/greet"), &[], &vars(&[("usr", "x")])).unwrap_err();
         assert_eq!(failure.why, "there is no variable \"usr\" in it; it uses only user");
     }
 
     #[test]
     fn what_can_not_be_sent_is_refused_with_the_reason() {
         let refused = |request: &SavedRequest, variables: &[(&str, &str)]| {
-            outgoing(request, origin(), &vars(variables)).unwrap_err().why
+            outgoing(request, origin(), None, &vars(variables)).unwrap_err().why
         };
         let why = refused(&saved("/greet"), &[("user", "a\r\nx-admin: 1")]);
         assert_eq!(why, "the value of header x-user-id holds a control character");
@@ -244,7 +253,7 @@ mod tests {
     fn an_empty_header_value_is_sent_as_it_is() {
         let mut request = saved("/greet");
         request.headers = BTreeMap::from([("x-user-id".into(), String::new())]);
-        let out = outgoing(&request, origin(), &vars(&[])).unwrap();
+        let out = outgoing(&request, origin(), None, &vars(&[])).unwrap();
         assert_eq!(out.headers, [("x-user-id".to_owned(), String::new())]);
     }
 }

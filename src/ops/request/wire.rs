@@ -100,6 +100,13 @@ fn headers(request: &OutgoingRequest, authority: &str) -> Result<HeaderMap, Stri
             .map_err(|_| format!("the value of header {name} holds a control character"))?;
         headers.append(known, value);
     }
+    if let Some(key) = &request.key {
+        let mut value = HeaderValue::from_str(key.reveal())
+            .map_err(|_| "the key's value holds a control character".to_owned())?;
+        value.set_sensitive(true);
+        // A key that a person wrote into the headers comes first.
+        headers.entry("x-api-key").or_insert(value);
+    }
     let mut preset = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.entry(name).or_insert(value);

@@ -6,7 +6,11 @@
 //! | --- | --- | --- |
 //! | deny-table | an inline Deny on the role, with its own end | the policy's name and its end |
 //! | missing-table | the function's variable gets a suffix | the suffix |
+//! | variable | the function's variable gets another value; the one it had is kept beside it | the value beside it |
+//! | drop-cache-key | the stage serves a deployment without the cache key | that deployment's description |
 //! | slow-table | the local cloud delays calls on the table | the local cloud says so |
+
+mod cache_key;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,12 +34,16 @@ pub const POLICY_PREFIX: &str = "labdeck-chaos-deny-table-";
 /// What a variable's value ends with while its table is missing.
 pub const MISSING_SUFFIX: &str = "-labdeck-chaos-missing";
 
+/// What the variable is called that keeps the value which a switch of kind `variable` replaced.
+pub const WAS_PREFIX: &str = "LABDECK_CHAOS_WAS_";
+
 /// The switches of the lab that are on now.
 pub async fn status(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<ChaosStatus>> {
     let target = &*engine.target;
     let none = BTreeMap::new();
+    let lab = &blueprint.name;
     let read =
-        try_join_all(blueprint.chaos.iter().map(|switch| read(target, switch, &none))).await?;
+        try_join_all(blueprint.chaos.iter().map(|switch| read(target, lab, switch, &none))).await?;
     Ok(read.into_iter().flatten().collect())
 }
 
@@ -47,7 +55,7 @@ pub(crate) async fn status_with(
 ) -> Result<Vec<ChaosStatus>> {
     let mut on = Vec::new();
     for switch in &blueprint.chaos {
-        on.extend(read(&engine.target, switch, configurations).await?);
+        on.extend(read(&engine.target, &blueprint.name, switch, configurations).await?);
     }
     Ok(on)
 }
@@ -81,13 +89,18 @@ pub async fn set(
         }
         ChaosKind::DenyTable { role, table, .. } => work.allow(role, table).await.map(|()| None)?,
         ChaosKind::MissingTable { function, variable } => {
-            work.rename(function, variable, on).await.map(|()| None)?
+            work.change(function, &Edit::Missing { variable }, on).await.map(|()| None)?
         }
         ChaosKind::SlowTable { table, delay_ms } => {
             work.delay(table, on.then_some(*delay_ms)).await.map(|()| None)?
         }
-        ChaosKind::Variable { .. } | ChaosKind::DropCacheKey { .. } => {
-            return Err(work.refused("labdeck can't do this"));
+        ChaosKind::Variable { function, variable, value } => {
+            let edit = Edit::Value { variable, value };
+            work.change(function, &edit, on).await.map(|()| None)?
+        }
+        ChaosKind::DropCacheKey { api, path, method, parameter, stage } => {
+            let key = cache_key::CacheKey { api, path, method, parameter, stage };
+            cache_key::set(engine, &blueprint.name, &switch.name, &key, on).await.map(|()| None)?
         }
     };
     Ok(ChaosStatus { name: name.to_owned(), until_ms })
@@ -96,6 +109,7 @@ pub async fn set(
 /// The switch when it is on.
 async fn read(
     target: &Target,
+    lab: &str,
     switch: &Chaos,
     configurations: &BTreeMap<String, FunctionConfiguration>,
 ) -> Result<Option<ChaosStatus>> {
@@ -108,23 +122,92 @@ async fn read(
             Ok(if end.is_none_or(|end| end > now_ms()) { on(end) } else { None })
         }
         ChaosKind::MissingTable { function, variable } => {
-            let configuration = match configurations.get(function) {
-                Some(known) => Some(known.clone()),
-                None => live::function(target, function).await?.and_then(|live| live.configuration),
-            };
-            let variables = configuration
-                .and_then(|configuration| configuration.environment)
-                .and_then(|environment| environment.variables)
-                .unwrap_or_default();
-            let missing = variables.get(variable).is_some_and(|v| v.ends_with(MISSING_SUFFIX));
-            Ok(if missing { on(None) } else { None })
+            let variables = variables(target, function, configurations).await?;
+            Ok(if (Edit::Missing { variable }).is_on(&variables) { on(None) } else { None })
+        }
+        ChaosKind::Variable { function, variable, value } => {
+            let variables = variables(target, function, configurations).await?;
+            Ok(if (Edit::Value { variable, value }).is_on(&variables) { on(None) } else { None })
+        }
+        ChaosKind::DropCacheKey { api, stage, .. } => {
+            let dropped = cache_key::is_dropped(target, lab, &switch.name, api, stage).await?;
+            Ok(if dropped { on(None) } else { None })
         }
         ChaosKind::SlowTable { table, .. } => {
             let Some(admin) = target.admin() else { return Ok(None) };
             Ok(admin.table_latency(table).await?.and_then(|_| on(None)))
         }
-        ChaosKind::Variable { .. } | ChaosKind::DropCacheKey { .. } => Ok(None),
     }
+}
+
+/// The variables of a function, of those that are known or else as they are live.
+async fn variables(
+    target: &Target,
+    function: &str,
+    configurations: &BTreeMap<String, FunctionConfiguration>,
+) -> Result<HashMap<String, String>> {
+    let configuration = match configurations.get(function) {
+        Some(known) => Some(known.clone()),
+        None => live::function(target, function).await?.and_then(|live| live.configuration),
+    };
+    let environment = configuration.and_then(|configuration| configuration.environment);
+    Ok(environment.and_then(|environment| environment.variables).unwrap_or_default())
+}
+
+/// A change of a function's variables that can be taken back.
+enum Edit<'a> {
+    /// The variable's value gets a suffix.
+    Missing { variable: &'a str },
+    /// The variable has another value, and the one it had is kept beside it.
+    Value { variable: &'a str, value: &'a str },
+}
+
+impl Edit<'_> {
+    fn variable(&self) -> &str {
+        match self {
+            Self::Missing { variable } | Self::Value { variable, .. } => variable,
+        }
+    }
+
+    fn is_on(&self, variables: &HashMap<String, String>) -> bool {
+        match self {
+            Self::Missing { variable } => {
+                variables.get(*variable).is_some_and(|value| value.ends_with(MISSING_SUFFIX))
+            }
+            Self::Value { variable, .. } => variables.contains_key(&was(variable)),
+        }
+    }
+
+    /// The variables as they must become; `None` when they are that way. The variable must be there.
+    fn applied(
+        &self,
+        mut variables: HashMap<String, String>,
+        on: bool,
+    ) -> Option<HashMap<String, String>> {
+        match self {
+            Self::Missing { variable } => {
+                let value = variables.get_mut(*variable)?;
+                *value = toggled(value, on)?;
+            }
+            Self::Value { variable, value } if on => {
+                if self.is_on(&variables) {
+                    return None;
+                }
+                let was_value = variables.insert((*variable).to_owned(), (*value).to_owned())?;
+                variables.insert(was(variable), was_value);
+            }
+            Self::Value { variable, .. } => {
+                let was_value = variables.remove(&was(variable))?;
+                variables.insert((*variable).to_owned(), was_value);
+            }
+        }
+        Some(variables)
+    }
+}
+
+/// Where the value is kept that a variable had.
+fn was(variable: &str) -> String {
+    format!("{WAS_PREFIX}{variable}")
 }
 
 /// One change, with what every message about it needs.
@@ -187,8 +270,8 @@ impl Work<'_> {
         Ok(found.arn)
     }
 
-    /// Gives the variable its suffix or takes it away.
-    async fn rename(&self, function: &str, variable: &str, on: bool) -> Result<()> {
+    /// Changes a variable of the function or takes the change back.
+    async fn change(&self, function: &str, edit: &Edit<'_>, on: bool) -> Result<()> {
         let Some(live) = live::function(self.target, function).await? else {
             return if on {
                 Err(self.not_deployed(format!("function {function} does not exist")))
@@ -200,7 +283,7 @@ impl Work<'_> {
             let why = format!("function {function} does not carry the tag {LAB_TAG}={}", self.lab);
             return Err(self.refused(why).next("only a function of the lab's own is broken"));
         }
-        let Some(variables) = self.renamed(&live, function, variable, on)? else { return Ok(()) };
+        let Some(variables) = self.changed(&live, function, edit, on)? else { return Ok(()) };
         // Its revision id changes when it becomes ready.
         let ready = wait_until_ready(self.target, function, &self.what).await?;
         let environment = Environment::builder().set_variables(Some(variables)).build();
@@ -214,7 +297,7 @@ impl Work<'_> {
             // An attempt whose answer was lost did it already.
             let live = live::function(self.target, function).await?;
             let done = match &live {
-                Some(live) => self.renamed(live, function, variable, on)?.is_none(),
+                Some(live) => self.changed(live, function, edit, on)?.is_none(),
                 None => false,
             };
             if !done {
@@ -225,26 +308,24 @@ impl Work<'_> {
     }
 
     /// The variables as they must become; `None` when they are that way.
-    fn renamed(
+    fn changed(
         &self,
         live: &aws_sdk_lambda::operation::get_function::GetFunctionOutput,
         function: &str,
-        variable: &str,
+        edit: &Edit<'_>,
         on: bool,
     ) -> Result<Option<HashMap<String, String>>> {
-        let mut variables = live
+        let variables = live
             .configuration()
             .and_then(|configuration| configuration.environment())
             .and_then(|environment| environment.variables())
             .cloned()
             .unwrap_or_default();
-        let Some(value) = variables.get_mut(variable) else {
-            let why = format!("function {function} has no variable {variable}");
+        if !variables.contains_key(edit.variable()) {
+            let why = format!("function {function} has no variable {}", edit.variable());
             return if on { Err(self.not_deployed(why)) } else { Ok(None) };
-        };
-        let Some(changed) = toggled(value, on) else { return Ok(None) };
-        *value = changed;
-        Ok(Some(variables))
+        }
+        Ok(edit.applied(variables, on))
     }
 
     async fn delay(&self, table: &str, delay_ms: Option<u64>) -> Result<()> {
@@ -339,6 +420,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_variable_is_changed_and_is_what_it_was_again() {
+        let edit = Edit::Value { variable: "MODE", value: "other" };
+        let plain = HashMap::from([("MODE".to_owned(), "plain".to_owned())]);
+        let on = edit.applied(plain.clone(), true).unwrap();
+        assert_eq!(on["MODE"], "other");
+        assert!(edit.is_on(&on) && !edit.is_on(&plain));
+        // Twice is once: what it was is not lost.
+        assert_eq!(edit.applied(on.clone(), true), None);
+        assert_eq!(edit.applied(on, false), Some(plain.clone()));
+        assert_eq!(edit.applied(plain, false), None);
+    }
 
     #[test]
     fn the_deny_ends_by_itself_and_its_end_is_read_back() {

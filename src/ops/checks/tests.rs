@@ -4,10 +4,22 @@
 use labdeck_telemetry::{Classifier, RawEvent};
 use serde_json::json;
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::logs::sum_of;
+use super::requests::Expected;
+use super::status::of_status;
 use super::*;
 use crate::release::pointer::{Pointer, Split};
-use crate::request::exchange::{OutgoingRequest, Timings};
-use crate::status::{ChaosStatus, VersionStatus};
+use crate::request::exchange::{Exchange, OutgoingRequest, Timings};
+use crate::status::{AliasStatus, ChaosStatus, FunctionStatus, VersionStatus};
+
+fn judged(exchange: &Exchange, status: u16, json: &BTreeMap<String, Value>) -> Finding {
+    let headers = BTreeMap::new();
+    requests::judged(exchange, &Expected { status, json, headers: &headers })
+}
 
 fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
     let version = |number: u32| VersionStatus {
@@ -101,6 +113,7 @@ fn exchange(status: u16, body: &str) -> Exchange {
             url: String::new(),
             headers: vec![],
             body: None,
+            key: None,
             origin: None,
         },
         sent_ms: 0,

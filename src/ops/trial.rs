@@ -1,0 +1,170 @@
+//! The gateway's own method test: a request through the definition as it is now, deployed or not.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_apigateway::types::Resource;
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::SavedRequest;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::invoke::cleaned;
+use crate::{live, request, status};
+
+/// The largest page of `GetResources`.
+const PAGE: i32 = 500;
+
+/// What the method test answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct MethodTest {
+    /// The saved request's name.
+    pub request: String,
+    /// Method and path as they were tested.
+    pub tested: String,
+    /// Status.
+    pub status: u16,
+    /// Body, cleaned of control characters.
+    pub body: String,
+    /// How long it took, in ms, as the gateway says.
+    pub latency_ms: i64,
+    /// The execution log.
+    pub log: Vec<String>,
+}
+
+impl MethodTest {
+    /// As lines for a person.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "tested {}: {} in {} ms, with the definition as it is now",
+            self.tested, self.status, self.latency_ms
+        )];
+        lines.extend(self.body.lines().map(str::to_owned));
+        lines.extend(self.log.iter().map(|line| format!("| {line}")));
+        lines
+    }
+}
+
+/// Tests the method that `saved` asks for, with the variables of `stage`. Keys, throttles and caches take
+/// no part in a method test.
+///
+/// # Errors
+/// `NotFound` when the API is not deployed or has no such method; otherwise as
+/// [`request::prepare`].
+pub async fn test(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    saved: &SavedRequest,
+    stage: &str,
+) -> Result<MethodTest> {
+    // The gateway does not ask for a key here, which may not exist yet.
+    let keyless = SavedRequest { key: None, ..saved.clone() };
+    let outgoing = request::prepare(engine, blueprint, &keyless, stage, &BTreeMap::new()).await?;
+    let origin = outgoing.origin.unwrap_or_default();
+    let below = outgoing.url.strip_prefix(&origin.base_url).unwrap_or(&outgoing.url);
+    let path = below.split('?').next().unwrap_or(below);
+    let what = format!("testing {} {below} of {}", outgoing.method, saved.api);
+    let missing = |why: String| Failure::new(FailureKind::NotFound, &what, why);
+
+    let apis = live::rest_apis(&engine.target).await?;
+    let api = status::own_api(&apis, &saved.api, &blueprint.name).and_then(|api| api.id());
+    let api = api.ok_or_else(|| missing(format!("API {} is not deployed", saved.api)))?;
+    let resources = resources(engine, api).await?;
+    let (resource, method) = matching(&resources, path, &outgoing.method)
+        .ok_or_else(|| missing("the definition has no such method".to_owned()))?;
+
+    let mut variables: HashMap<String, String> = HashMap::new();
+    if let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) {
+        variables.extend(stage.variables.clone());
+        variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
+    }
+    let headers: HashMap<String, String> = outgoing.headers.into_iter().collect();
+    let answer = engine
+        .target
+        .apigateway()
+        .test_invoke_method()
+        .rest_api_id(api)
+        .resource_id(resource)
+        .http_method(method)
+        .path_with_query_string(below)
+        .set_body(outgoing.body)
+        .set_headers((!headers.is_empty()).then_some(headers))
+        .set_stage_variables((!variables.is_empty()).then_some(variables))
+        .send()
+        .await
+        .map_err(|error| Failure::from_sdk(&what, &error))?;
+    Ok(MethodTest {
+        request: saved.name.clone(),
+        tested: format!("{} {below}", outgoing.method),
+        status: u16::try_from(answer.status()).unwrap_or_default(),
+        body: cleaned(answer.body().unwrap_or_default()),
+        latency_ms: answer.latency(),
+        log: cleaned(answer.log().unwrap_or_default()).lines().map(str::to_owned).collect(),
+    })
+}
+
+/// Every resource of an API.
+pub(crate) async fn resources(engine: &Engine, api: &str) -> Result<Vec<Resource>> {
+    let list = engine.target.apigateway().get_resources().rest_api_id(api).limit(PAGE);
+    let mut pages = list.into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let what = format!("reading the resources of API {api}");
+        let page = page.map_err(|error| Failure::from_sdk(what, &error))?;
+        all.extend(page.items.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// The resource and the method that answer a path: written-out segments before parameters before the
+/// rest (`{proxy+}`), as the gateway chooses.
+fn matching<'r>(resources: &'r [Resource], path: &str, method: &str) -> Option<(&'r str, &'r str)> {
+    let mut found: Vec<(Vec<u8>, &str, &str)> = resources
+        .iter()
+        .filter_map(|resource| {
+            let rank = rank(resource.path()?, path)?;
+            let methods = resource.resource_methods()?;
+            let own = [method, "ANY"].into_iter().find_map(|word| methods.get_key_value(word))?.0;
+            Some((rank, resource.id()?, own.as_str()))
+        })
+        .collect();
+    found.sort();
+    found.first().map(|(_, id, method)| (*id, *method))
+}
+
+/// How well a resource's path fits, segment by segment: 0 written out, 1 a parameter, 2 the rest.
+fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
+    let mut given = path.split('/').skip(1);
+    let mut rank = Vec::new();
+    for part in template.split('/').skip(1) {
+        let segment = given.next()?;
+        if part.starts_with('{') && part.ends_with("+}") {
+            rank.push(2);
+            return Some(rank);
+        }
+        match part.starts_with('{') && part.ends_with('}') {
+            true if !segment.is_empty() => rank.push(1),
+            false if part == segment => rank.push(0),
+            _ => return None,
+        }
+    }
+    given.next().is_none().then_some(rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_out_comes_before_parameters() {
+        assert_eq!(rank("/items/{ID}", "/items/7"), Some(vec![0, 1]));
+        assert_eq!(rank("/items/new", "/items/new"), Some(vec![0, 0]));
+        assert_eq!(rank("/{proxy+}", "/items/7"), Some(vec![2]));
+        assert_eq!(rank("/", "/"), Some(vec![0]));
+        for (template, path) in
+            [("/items", "/items/7"), ("/items/{ID}", "/items"), ("/items/{ID}", "/items/")]
+        {
+            assert_eq!(rank(template, path), None, "{template} {path}");
+        }
+    }
+}
