@@ -20,6 +20,8 @@ from botocore.config import Config
 BINARY = os.environ["LABDECK_BIN"]
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+# One session reads each service's model once, whatever clouds it is used for.
+SESSION = boto3.Session()
 
 
 class Cloud:
@@ -55,12 +57,11 @@ class Cloud:
         self.process.wait(timeout=20)
 
     def client(self, service, **config):
-        return boto3.Session(
+        return SESSION.client(
+            service,
+            region_name=REGION,
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
-        ).client(
-            service,
             endpoint_url=self.endpoint,
             config=Config(retries={"max_attempts": 1}, inject_host_prefix=False, **config),
         )
