@@ -526,7 +526,9 @@ mod tests {
             "labdeck chaos greet maybe deny-table",
             "labdeck logs greet --since soon",
             "labdeck cloud --port 0",
-            "labdeck --target moon labs",
+            "labdeck --prefix Ada labs",
+            "labdeck deploy --all --variant mock",
+            "labdeck invoke greet one -n 1001",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
