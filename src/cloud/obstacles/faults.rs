@@ -59,7 +59,7 @@ pub enum Action {
     LoseAnswer,
     /// The call is done this many milliseconds later.
     DelayMs(u64),
-    /// The call is not done until its client gives up; then it never is. It waits ten minutes at most.
+    /// The call is never done, and not answered for ten minutes.
     Hold,
     /// The call is done, and its answer not sent until its client gives up.
     HoldAnswer,
@@ -97,6 +97,7 @@ struct Set {
 pub(super) struct Met {
     pub error: Option<AwsError>,
     pub lose_answer: bool,
+    pub hold: bool,
     pub hold_answer: bool,
     pub delay: Duration,
 }
@@ -178,10 +179,10 @@ impl Faults {
             if set.struck.len() < MOST_STRUCK {
                 set.struck.push(format!("{service} {operation}"));
             }
-            let decided = met.error.is_some() || met.lose_answer || met.hold_answer;
+            let decided = met.error.is_some() || met.lose_answer || met.hold || met.hold_answer;
             match &fault.action {
                 Action::DelayMs(ms) => met.delay += Duration::from_millis(*ms),
-                Action::Hold => met.delay += LONGEST_HOLD,
+                Action::Hold if !decided => met.hold = true,
                 Action::HoldAnswer if !decided => met.hold_answer = true,
                 Action::Error { status, code, message } if !decided => {
                     met.error = Some(AwsError::new(*status, code.as_str(), message.as_str()));
@@ -191,14 +192,14 @@ impl Faults {
                 Action::Error { .. }
                 | Action::Throttle
                 | Action::LoseAnswer
+                | Action::Hold
                 | Action::HoldAnswer => {}
             }
         }
         met
     }
 
-    /// Holds an answer, so that a test can see that its call is done. The client gives up before the
-    /// time is over, which ends the waiting.
+    /// Holds a call or an answer until its client has long given up.
     pub(super) async fn hold(&self) {
         self.held.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(LONGEST_HOLD).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use faults::{Fault, FaultError, Faults};
 pub use operation::name as operation_name;
 
-use crate::protocol::set_header;
+use crate::protocol::{set_header, text_answer};
 use crate::services::Service;
 use crate::wire::{Answer, ApiRequest, Caller};
 use faults::Met;
@@ -107,6 +107,14 @@ impl Obstacles {
         self.faults.hold().await;
     }
 
+    /// Lets a client wait until it has given up, and then loses the answer.
+    async fn never_done(&self) -> Passage {
+        self.hold().await;
+        let mut answer = text_answer(503, "The call was held and never done.");
+        answer.extensions_mut().insert(Lost);
+        Passage::Refused(answer)
+    }
+
     /// What a call of a service's API meets.
     pub async fn meet(&self, service: &Service, request: &ApiRequest) -> Passage {
         if self.limits.is_none() && self.faults.is_empty() {
@@ -115,18 +123,19 @@ impl Obstacles {
         let signing_name = service.signing_name();
         let operation = operation::name(signing_name, request).unwrap_or_default();
         let by_operator = request.caller == Caller::Operator;
-        let (passage, delay) = match self.faults.meet(signing_name, &operation, by_operator) {
-            Met { error: Some(error), delay, .. } => {
-                let answer = service.protocol().error(&error, &request.request_id);
-                (Passage::Refused(answer), delay)
-            }
-            Met { lose_answer: true, delay, .. } => (Passage::LoseAnswer, delay),
-            Met { hold_answer: true, delay, .. } => (Passage::HoldAnswer, delay),
-            Met { delay, .. } => (Passage::Free, delay),
-        };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+        let met = self.faults.meet(signing_name, &operation, by_operator);
+        if !met.delay.is_zero() {
+            tokio::time::sleep(met.delay).await;
         }
+        let passage = match met {
+            Met { error: Some(error), .. } => {
+                Passage::Refused(service.protocol().error(&error, &request.request_id))
+            }
+            Met { lose_answer: true, .. } => Passage::LoseAnswer,
+            Met { hold: true, .. } => self.never_done().await,
+            Met { hold_answer: true, .. } => Passage::HoldAnswer,
+            Met { .. } => Passage::Free,
+        };
         if matches!(passage, Passage::Refused(_)) {
             return passage;
         }
@@ -159,6 +168,7 @@ impl Obstacles {
                 Passage::Refused(crate::protocol::Protocol::ApiGateway.error(&error, request_id))
             }
             Met { lose_answer: true, .. } => Passage::LoseAnswer,
+            Met { hold: true, .. } => self.never_done().await,
             Met { hold_answer: true, .. } => Passage::HoldAnswer,
             Met { .. } => Passage::Free,
         }
