@@ -449,6 +449,18 @@ impl Target {
         Ok(())
     }
 
+    /// A URL that keeps what it is sent for a lab: the local cloud's inbox; `None` elsewhere.
+    pub fn inbox(&self, lab: &str) -> Option<String> {
+        let endpoint = self.endpoint.as_ref().filter(|_| self.is_local())?;
+        Some(format!("{}/_labdeck/inbox/{lab}", endpoint.url()))
+    }
+
+    /// An e-mail address whose mail is kept: the local cloud writes it to its outbox; `None`
+    /// elsewhere.
+    pub fn mailbox(&self, lab: &str) -> Option<String> {
+        self.is_local().then(|| format!("{lab}@mailbox.local"))
+    }
+
     /// The URL of an API's stage, without a trailing slash.
     pub fn stage_url(&self, api_id: &str, stage: &str) -> String {
         match &self.endpoint {

@@ -226,20 +226,20 @@ pub struct LabsArg {
 pub struct PlanArgs {
     /// The lab: the name of its folder.
     pub lab: String,
-    /// The variant; without it the one that is live, else the lab's last.
-    #[arg(long, value_name = "NAME")]
-    pub variant: Option<String>,
+    /// How it is deployed.
+    #[command(flatten)]
+    pub how: HowArgs,
 }
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
-    /// Which labs.
+    /// The labs.
     #[command(flatten)]
     pub labs: LabsArg,
-    /// The variant; without it the one that is live, else the lab's last.
-    #[arg(long, value_name = "NAME", conflicts_with = "all")]
-    pub variant: Option<String>,
+    /// How they are deployed.
+    #[command(flatten)]
+    pub how: HowArgs,
 }
 
 /// Arguments of `invoke`.
@@ -256,6 +256,21 @@ pub struct InvokeArgs {
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub count: u32,
+}
+
+/// How a lab is deployed.
+#[derive(Debug, Default, Args)]
+pub struct HowArgs {
+    /// A value of a parameter of the lab; an empty one takes it away. What is not given keeps what
+    /// is live.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub set: Vec<(String, String)>,
+    /// The variant; without it the one that is live, else the lab's last.
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// Keep what somebody else changed since the last deploy, instead of correcting it.
+    #[arg(long)]
+    pub keep_drift: bool,
 }
 
 /// Arguments of `cloud`.

@@ -84,6 +84,9 @@ impl State {
             }
             Progress::Planned { plan } => {
                 let steps = plan.steps.len();
+                for warning in plan.warnings() {
+                    self.permanent(&format!("! {warning}"));
+                }
                 self.plan = Some(plan);
                 self.tell(&format!("{steps} steps to do"), true);
             }
@@ -178,6 +181,7 @@ pub fn verb(verb: Verb) -> &'static str {
     match verb {
         Verb::Create => "create",
         Verb::Update => "update",
+        Verb::Replace => "REPLACE",
         Verb::Delete => "delete",
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_apigateway::types::{Deployment, RestApi, Stage};
+use aws_sdk_apigateway::types::{ApiKey, Deployment, RestApi, Stage, UsagePlan, UsagePlanKey};
+use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_dynamodb::types::TableDescription;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
-use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
+use aws_sdk_lambda::types::{
+    AliasConfiguration, EventSourceMappingConfiguration, FunctionConfiguration,
+};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 
 /// The tag on everything that belongs to a lab.
@@ -107,4 +110,65 @@ pub(crate) async fn table(target: &Target, name: &str) -> Result<Option<TableDes
     let found =
         existing(answer.map_err(|e| Failure::from_sdk(format!("reading table {name}"), &e)))?;
     Ok(found.and_then(|answer| answer.table))
+}
+
+/// Every event source mapping of the account and region.
+pub(crate) async fn mappings(target: &Target) -> Result<Vec<EventSourceMappingConfiguration>> {
+    let mut pages = target.lambda().list_event_source_mappings().into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::from_sdk("listing event source mappings", &e))?;
+        all.extend(page.event_source_mappings.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Every API key of the account and region, without values; with `name`, those whose names begin so.
+pub(crate) async fn api_keys(target: &Target, name: Option<&str>) -> Result<Vec<ApiKey>> {
+    let list = target.apigateway().get_api_keys().limit(PAGE).include_values(false);
+    let mut pages = list.set_name_query(name.map(str::to_owned)).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::from_sdk("listing API keys", &e))?;
+        all.extend(page.items.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Every usage plan of the account and region.
+pub(crate) async fn usage_plans(target: &Target) -> Result<Vec<UsagePlan>> {
+    let mut pages = target.apigateway().get_usage_plans().limit(PAGE).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::from_sdk("listing usage plans", &e))?;
+        all.extend(page.items.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// The keys of a usage plan; none when it does not exist.
+pub(crate) async fn usage_plan_keys(target: &Target, id: &str) -> Result<Vec<UsagePlanKey>> {
+    let list = target.apigateway().get_usage_plan_keys().usage_plan_id(id).limit(PAGE);
+    let mut pages = list.into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let what = format!("reading the keys of usage plan {id}");
+        match existing(page.map_err(|e| Failure::from_sdk(what, &e)))? {
+            Some(page) => all.extend(page.items.unwrap_or_default()),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+/// The alarms with these names (at most 100), those that exist.
+pub(crate) async fn alarms(target: &Target, names: &[String]) -> Result<Vec<MetricAlarm>> {
+    let list = target.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
+    let mut pages = list.into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::from_sdk("reading alarms", &e))?;
+        all.extend(page.metric_alarms.unwrap_or_default());
+    }
+    Ok(all)
 }

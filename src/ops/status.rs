@@ -11,7 +11,7 @@ use labdeck_lab::blueprint::Table;
 use serde::Serialize;
 
 use crate::chaos;
-use crate::deploy::definition;
+use crate::deploy::kinds::definition;
 use crate::deploy::plan::Endpoint;
 use crate::engine::Engine;
 use crate::live;

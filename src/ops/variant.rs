@@ -1,14 +1,11 @@
 //! Variants: which one is live, and giving APIs the definitions of one without deploying them.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_apigateway::primitives::Blob;
 use aws_sdk_apigateway::types::{PutMode, RestApi};
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 
 use crate::deploy::definition;
-use crate::deploy::wanted::Wanted;
 use crate::engine::Engine;
 use crate::{deploy, live, status};
 
@@ -70,8 +67,7 @@ pub(crate) fn live_in(apis: &[RestApi], blueprint: &Blueprint) -> Option<String>
 pub async fn define(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<Vec<String>> {
     let blueprint = of(blueprint, name)?;
     let what = format!("defining the APIs of {} as {name}", blueprint.name);
-    let place = deploy::place(&engine.target).await?;
-    let wanted = Wanted::new(&blueprint, place, engine.target.role(), &BTreeMap::new())?;
+    let wanted = deploy::wanted_of(&engine.target, &blueprint).await?;
     let apis = live::rest_apis(&engine.target).await?;
     let mut defined = Vec::new();
     for api in &wanted.apis {

@@ -87,6 +87,7 @@ fn text(summary: &Summary) -> Vec<String> {
     if summary.left.is_empty() {
         text.push("nothing is left".to_owned());
     }
+    text.extend(summary.notes.iter().map(|note| format!("  {note}")));
     for left in &summary.left {
         text.push(format!("  left: {} {}: {}", left.resource, left.name, left.reason));
     }

@@ -301,6 +301,7 @@ fn a_finished_deploy_is_followed_and_read() {
         build_seconds: 2.0,
         endpoints: Vec::new(),
         left: Vec::new(),
+        notes: Vec::new(),
     };
     let outcome = Ok(JobOutcome::Applied(summary));
     let effects = message(&mut state, Message::Finished { id: 1, outcome });

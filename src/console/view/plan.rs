@@ -82,6 +82,12 @@ fn content(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
         None => Vec::new(),
         Some(Report::Planned(plan)) => {
             let mut lines = vec![count_line(pen, plan)];
+            for warning in plan.warnings() {
+                lines.extend(wrapped(pen, &format!("! {warning}"), columns, Meaning::Danger));
+            }
+            for note in &plan.notes {
+                lines.extend(wrapped(pen, note, columns, Meaning::Muted));
+            }
             lines.extend(plan_lines(pen, plan, None, columns));
             lines
         }
@@ -133,13 +139,18 @@ fn count_line(pen: &Pen, plan: &Plan) -> Line<'static> {
     if plan.is_empty() {
         return pen.line("nothing to do: live state is what the lab wants", Meaning::Ok);
     }
-    Line::from(vec![
+    let mut spans = vec![
         pen.span(format!("{} create", count(Verb::Create)), Meaning::Ok),
         pen.span(" · ", Meaning::Muted),
         pen.span(format!("{} update", count(Verb::Update)), Meaning::Warn),
         pen.span(" · ", Meaning::Muted),
         pen.span(format!("{} delete", count(Verb::Delete)), Meaning::Danger),
-    ])
+    ];
+    let replaced = count(Verb::Replace);
+    if replaced > 0 {
+        spans.push(pen.span(format!(" · {replaced} REPLACE"), Meaning::Danger));
+    }
+    Line::from(spans)
 }
 
 fn summary_lines(pen: &Pen, summary: &Summary, columns: usize) -> Vec<Line<'static>> {
@@ -158,6 +169,9 @@ fn summary_lines(pen: &Pen, summary: &Summary, columns: usize) -> Vec<Line<'stat
             pen.span(format!("{} {} ", endpoint.api, endpoint.stage), Meaning::Name),
             pen.span(&endpoint.url, Meaning::Text),
         ]));
+    }
+    for note in &summary.notes {
+        lines.extend(wrapped(pen, note, columns, Meaning::Warn));
     }
     for left in &summary.left {
         let words = format!("left: {} {}: {}", left.resource, left.name, left.reason);
@@ -194,6 +208,9 @@ fn course_lines(pen: &Pen, course: &Course, columns: usize, live: bool) -> Vec<L
         if plan.is_empty() {
             lines.push(count_line(pen, plan));
         }
+        for warning in plan.warnings() {
+            lines.extend(wrapped(pen, &format!("! {warning}"), columns, Meaning::Danger));
+        }
         lines.extend(plan_lines(pen, plan, Some(&course.steps), columns));
     }
     lines
@@ -211,6 +228,7 @@ fn plan_lines(
         let (verb, verb_meaning) = match step.verb {
             Verb::Create => ("+", Meaning::Ok),
             Verb::Update => ("~", Meaning::Warn),
+            Verb::Replace => ("±", Meaning::Danger),
             Verb::Delete => ("-", Meaning::Danger),
         };
         let state = states.and_then(|states| states.get(index));

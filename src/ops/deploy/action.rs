@@ -1,117 +1,86 @@
 //! What the applier does for a step of a plan.
 
-/// What the applier does for a step. Opaque to the faces; names are those of the plan's lab.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Make a role and give it its policy.
-    CreateRole(String),
-    /// Say again who may assume a role.
-    UpdateTrust(String),
-    /// Give a role its policy.
-    PutRolePolicy(String),
-    /// Make a table and wait until it can be used.
-    CreateTable(String),
-    /// Make a log group and say how long it keeps.
-    CreateLogGroup(String),
-    /// Say how long a log group keeps.
-    SetRetention(String),
-    /// Make a function and wait until it can be used.
-    CreateFunction(String),
-    /// Give a function new code.
-    UpdateCode(String),
-    /// Give a function new settings.
-    UpdateConfiguration(String),
-    /// Make an alias.
-    CreateAlias {
-        /// Function.
-        function: String,
-        /// Alias.
-        alias: String,
-        /// What it points to.
-        to: AliasVersion,
-    },
-    /// Point an alias to `$LATEST` again.
-    FollowLatest {
-        /// Function.
-        function: String,
-        /// Alias.
-        alias: String,
-    },
-    /// Let a stage's method invoke an alias.
-    Grant(Grant),
-    /// Take a permission away.
-    Revoke {
-        /// Function.
-        function: String,
-        /// Alias.
-        alias: String,
-        /// Statement id.
-        statement: String,
-    },
-    /// Import an API.
-    ImportApi(String),
-    /// Give an API its definition.
-    PutApi(String),
-    /// Put the lab's tag on an API.
-    TagApi(String),
-    /// Take a snapshot of an API's definition.
-    CreateDeployment(String),
-    /// Make a stage.
-    CreateStage {
-        /// API.
-        api: String,
-        /// Stage.
-        stage: String,
-    },
-    /// Point a stage to the deployment of the wanted definition, or set its variables, or both.
-    UpdateStage {
-        /// API.
-        api: String,
-        /// Stage.
-        stage: String,
-        /// Whether it moves to the deployment of the wanted definition.
-        moves: bool,
-    },
-    /// Remove an API with its stages and deployments, by id.
-    DeleteApi(String),
-    /// Remove a function with its versions and aliases.
-    DeleteFunction(String),
-    /// Remove a log group.
-    DeleteLogGroup(String),
-    /// Remove a table and wait until it is gone.
-    DeleteTable(String),
-    /// Remove a role with its policies.
-    DeleteRole(String),
+use super::kinds::account::AccountAction;
+use super::kinds::alarm::AlarmAction;
+use super::kinds::alias::AliasAction;
+use super::kinds::api::ApiAction;
+use super::kinds::asynchronous::AsynchronousAction;
+use super::kinds::function::FunctionAction;
+use super::kinds::key::KeyAction;
+use super::kinds::log_group::LogGroupAction;
+use super::kinds::mapping::MappingAction;
+use super::kinds::permission::PermissionAction;
+use super::kinds::provisioned::ProvisionedAction;
+use super::kinds::queue::QueueAction;
+use super::kinds::role::RoleAction;
+use super::kinds::stage::StageAction;
+use super::kinds::subscription::SubscriptionAction;
+use super::kinds::table::TableAction;
+use super::kinds::topic::TopicAction;
+use super::kinds::usage_plan::UsagePlanAction;
+use super::run::StepRun;
+use labdeck_aws::Result;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident($of:ident) by $run:ident,)*) => {
+        /// What the applier does for a step. Opaque to the faces; names are those of the plan's lab.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Action {
+            $($(#[$doc])* $name($of),)*
+        }
+
+        $(impl From<$of> for Action {
+            fn from(action: $of) -> Self {
+                Self::$name(action)
+            }
+        })*
+
+        impl StepRun {
+            /// Does what the step is for.
+            pub(super) async fn perform(&self, action: &Action) -> Result<()> {
+                match action {
+                    $(Action::$name(action) => self.$run(action).await,)*
+                }
+            }
+        }
+    };
 }
 
-/// What a new alias points to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AliasVersion {
-    /// `$LATEST`.
-    Latest,
-    /// A version that is published already.
-    Published(String),
-    /// The version that is published of the current code.
-    Publish,
-}
-
-/// A permission for a stage's method.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Function.
-    pub function: String,
-    /// Alias.
-    pub alias: String,
-    /// Statement id.
-    pub statement: String,
-    /// API.
-    pub api: String,
-    /// Stage.
-    pub stage: String,
-    /// Method in capitals, `*` for any.
-    pub method: String,
-    /// Path with `{parameters}`.
-    pub path: String,
-    /// Whether a statement of this id with another source has to go first.
-    pub replaces: bool,
+actions! {
+    /// On a role.
+    Role(RoleAction) by on_role,
+    /// On a table.
+    Table(TableAction) by on_table,
+    /// On a queue.
+    Queue(QueueAction) by on_queue,
+    /// On a topic.
+    Topic(TopicAction) by on_topic,
+    /// On a subscription.
+    Subscription(SubscriptionAction) by on_subscription,
+    /// On a log group.
+    LogGroup(LogGroupAction) by on_log_group,
+    /// On a function.
+    Function(FunctionAction) by on_function,
+    /// On an alias.
+    Alias(AliasAction) by on_alias,
+    /// On how asynchronous invocations are tried.
+    Asynchronous(AsynchronousAction) by on_asynchronous,
+    /// On environments that are kept ready.
+    Provisioned(ProvisionedAction) by on_provisioned,
+    /// On an event source mapping.
+    Mapping(MappingAction) by on_mapping,
+    /// On an API or its deployments.
+    Api(ApiAction) by on_api,
+    /// On a stage.
+    Stage(StageAction) by on_stage,
+    /// On a permission.
+    Permission(PermissionAction) by on_permission,
+    /// On the account's settings.
+    Account(AccountAction) by on_account,
+    /// On an API key.
+    Key(KeyAction) by on_key,
+    /// On a usage plan.
+    UsagePlan(UsagePlanAction) by on_usage_plan,
+    /// On an alarm.
+    Alarm(AlarmAction) by on_alarm,
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use super::steps::{Context, StepRun};
+use super::run::{Context, StepRun};
 use crate::progress::{Progress, Reporter};
 
 /// Steps that run at once at most.

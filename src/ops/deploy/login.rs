@@ -5,7 +5,7 @@ use std::time::Duration;
 use labdeck_aws::{Failure, Renewal, Result};
 
 use super::action::Action;
-use super::steps::StepRun;
+use super::run::StepRun;
 
 /// How often it is looked whether somebody has logged in.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

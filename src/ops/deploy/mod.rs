@@ -4,42 +4,51 @@ mod action;
 mod apply;
 mod build;
 mod cargo;
-pub mod definition;
+mod graph;
+mod inventory;
+pub mod kinds;
 mod lease;
 mod login;
+mod look;
 pub mod observe;
+mod options;
 mod pack;
 pub mod plan;
 pub mod planner;
-mod steps;
-mod steps_api;
-mod steps_lambda;
-mod steps_storage;
+pub mod resolve;
+mod run;
+pub mod settings;
 mod toolchain;
 pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use labdeck_aws::{Failure, FailureKind, Result, Target, counted};
+use labdeck_aws::{Failure, FailureKind, Result, counted};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Architecture;
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
+pub use kinds::definition;
+pub use look::place;
+pub(crate) use look::wanted_of;
+pub use options::{Confirm, Options};
 pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;
-use crate::live::existing;
 use crate::progress::{Progress, Reporter};
 use lease::Lease;
-use observe::{Live, Owner, observe};
+use look::Look;
 use pack::Code;
 use plan::{Endpoint, Left, Plan, Summary};
-use steps::Context;
+use run::Context;
 use toolchain::Tool;
-use wanted::{CodeId, Place, Wanted};
+use wanted::{CodeId, Wanted};
+
+/// How old what was read while the handlers were built may be, to be taken for what is live.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// What a deploy would do. Builds first: whether code changed is part of it. Changes nothing.
 pub async fn plan(
@@ -48,10 +57,19 @@ pub async fn plan(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Plan> {
-    let built = build_and_pack(engine, blueprint, reporter, &cancel).await?;
-    let wanted = wanted(engine, blueprint, &built.code).await?;
-    let live = cancellable(&cancel, STOPPED, read_live(engine, &wanted, reporter)).await?;
-    planner::plan_deploy(&wanted, &live)
+    plan_with(engine, blueprint, &Options::default(), reporter, cancel).await
+}
+
+/// What a deploy with these options would do.
+pub async fn plan_with(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    options: &Options,
+    reporter: &Reporter,
+    cancel: CancellationToken,
+) -> Result<Plan> {
+    let (built, look) = build_and_look(engine, blueprint, options, reporter, &cancel).await?;
+    planned(&look, &built, options).map(|(plan, _)| plan)
 }
 
 /// Builds, plans and applies. Running it again after it was stopped or failed does the rest.
@@ -61,58 +79,119 @@ pub async fn deploy(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Summary> {
+    deploy_with(engine, blueprint, &Options::default(), reporter, cancel).await
+}
+
+/// Builds, plans and applies with these options.
+///
+/// # Errors
+/// `Refused` when the person does not confirm a plan that has warnings, and in read-only mode;
+/// `Conflict` when somebody else changes the lab at this moment; `Cancelled`; what AWS answers.
+pub async fn deploy_with(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    options: &Options,
+    reporter: &Reporter,
+    cancel: CancellationToken,
+) -> Result<Summary> {
     let begun = Instant::now();
-    let work = async {
-        refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
-        let built = build_and_pack(engine, blueprint, reporter, &cancel).await?;
-        let wanted = wanted(engine, blueprint, &built.code).await?;
-        let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
-        let result = apply_deploy(engine, wanted, built.code, reporter, &cancel).await;
-        lease.release().await;
-        result.map(|(changed, endpoints)| (changed, endpoints, built.seconds))
-    };
+    let work = deploying(engine, blueprint, options, reporter, &cancel);
     let (result, calls) = counted(work).await;
-    let (changed, endpoints, build_seconds) = result?;
+    let done = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
-        changed,
+        changed: done.changed,
         calls,
         seconds: begun.elapsed().as_secs_f64(),
-        build_seconds,
-        endpoints,
+        build_seconds: done.build_seconds,
+        endpoints: done.endpoints,
         left: Vec::new(),
+        notes: done.notes,
     })
 }
 
-async fn apply_deploy(
+struct Done {
+    changed: usize,
+    build_seconds: f64,
+    endpoints: Vec<Endpoint>,
+    notes: Vec<String>,
+}
+
+async fn deploying(
     engine: &Engine,
-    wanted: Wanted,
-    code: BTreeMap<String, Code>,
+    blueprint: &Blueprint,
+    options: &Options,
     reporter: &Reporter,
     cancel: &CancellationToken,
-) -> Result<(usize, Vec<Endpoint>)> {
-    let live = cancellable(cancel, STOPPED, read_live(engine, &wanted, reporter)).await?;
-    let plan = planner::plan_deploy(&wanted, &live)?;
-    reporter.report(Progress::Planned { plan: plan.clone() });
-    let context = Arc::new(Context::new(Arc::clone(&engine.target), wanted, code, &live));
-    let changed = apply::apply(&plan, &context, reporter, cancel).await?;
+) -> Result<Done> {
+    refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
+    let (mut built, mut look) =
+        build_and_look(engine, blueprint, options, reporter, cancel).await?;
+    let (plan, wanted) = planned(&look, &built, options)?;
+    if plan.is_empty() {
+        reporter.report(Progress::Planned { plan: plan.clone() });
+        let context = Context::new(Arc::clone(&engine.target), wanted, BTreeMap::new(), look.live);
+        return done(engine, &context, &plan, 0, built.seconds);
+    }
+    let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
+    let work = async {
+        // Somebody else may have changed it until the lease was held.
+        cancellable(cancel, STOPPED, look.again(&engine.target)).await?;
+        let (plan, wanted) = planned(&look, &built, options)?;
+        reporter.report(Progress::Planned { plan: plan.clone() });
+        confirmed(&plan, options).await?;
+        let code = std::mem::take(&mut built.code);
+        let context = Arc::new(Context::new(Arc::clone(&engine.target), wanted, code, look.live));
+        let changed = apply::apply(&plan, &context, reporter, cancel).await?;
+        done(engine, &context, &plan, changed, built.seconds)
+    };
+    let result = work.await;
+    lease.release().await;
+    result
+}
+
+fn planned(look: &Look, built: &Built, options: &Options) -> Result<(Plan, Wanted)> {
+    let mut wanted = look.wanted(&built.ids())?;
+    if options.keep_drift {
+        planner::keep_drift(&mut wanted, &look.live);
+    }
+    Ok((planner::plan_deploy(&wanted, &look.live)?, wanted))
+}
+
+async fn confirmed(plan: &Plan, options: &Options) -> Result<()> {
+    let Some(confirm) = &options.confirm else { return Ok(()) };
+    if plan.warnings().next().is_none() || confirm(plan.clone()).await {
+        return Ok(());
+    }
+    let what = format!("deploying {}", plan.lab);
+    Err(Failure::new(FailureKind::Refused, what, "it was not confirmed; nothing was changed"))
+}
+
+fn done(
+    engine: &Engine,
+    context: &Context,
+    plan: &Plan,
+    changed: usize,
+    build_seconds: f64,
+) -> Result<Done> {
     let mut endpoints = Vec::new();
     for api in &context.wanted.apis {
-        let id = context.api_id(&api.name)?;
+        let id = context.id(kinds::api::RESOURCE, &api.name)?;
         endpoints.extend(context.wanted.stages.iter().map(|stage| Endpoint {
             api: api.name.clone(),
             stage: stage.name.clone(),
             url: engine.target.stage_url(&id, &stage.name),
         }));
     }
-    Ok((changed, endpoints))
+    let mut notes = plan.notes.clone();
+    notes.extend(kinds::subscription::to_be_confirmed(plan, &context.wanted));
+    Ok(Done { changed, build_seconds, endpoints, notes })
 }
 
 /// What a destroy would do. Changes nothing.
 pub async fn plan_destroy(engine: &Engine, blueprint: &Blueprint) -> Result<Plan> {
-    let wanted = wanted(engine, blueprint, &BTreeMap::new()).await?;
-    let live = observe(&engine.target, &wanted).await?;
-    Ok(planner::plan_destroy(&wanted, &live))
+    let look = Look::new(&engine.target, blueprint, &Options::default()).await?;
+    Ok(planner::plan_destroy(&look.wanted(&BTreeMap::new())?, &look.live))
 }
 
 /// Removes everything of the lab's own, and lists what is left.
@@ -123,16 +202,8 @@ pub async fn destroy(
     cancel: CancellationToken,
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let work = async {
-        refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
-        let wanted = wanted(engine, blueprint, &BTreeMap::new()).await?;
-        let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
-        let result = apply_destroy(engine, wanted, reporter, &cancel).await;
-        lease.release().await;
-        result
-    };
-    let (result, calls) = counted(work).await;
-    let (changed, left) = result?;
+    let (result, calls) = counted(destroying(engine, blueprint, reporter, &cancel)).await;
+    let (changed, left, notes) = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
         changed,
@@ -141,48 +212,38 @@ pub async fn destroy(
         build_seconds: 0.0,
         endpoints: Vec::new(),
         left,
+        notes,
     })
 }
 
-async fn apply_destroy(
+async fn destroying(
     engine: &Engine,
-    wanted: Wanted,
+    blueprint: &Blueprint,
     reporter: &Reporter,
     cancel: &CancellationToken,
-) -> Result<(usize, Vec<Left>)> {
-    let live = cancellable(cancel, STOPPED, read_live(engine, &wanted, reporter)).await?;
-    let plan = planner::plan_destroy(&wanted, &live);
-    reporter.report(Progress::Planned { plan: plan.clone() });
-    let context =
-        Arc::new(Context::new(Arc::clone(&engine.target), wanted, BTreeMap::new(), &live));
-    let changed = apply::apply(&plan, &context, reporter, cancel).await?;
-    reporter.report(Progress::Phase { name: "looking for what is left".to_owned() });
-    let live = observe(&engine.target, &context.wanted).await?;
-    Ok((changed, left(&live)))
-}
-
-/// Everything in `live`: what is the lab's own should be gone, what is foreign was left alone.
-fn left(live: &Live) -> Vec<Left> {
-    let mut all = Vec::new();
-    let mut add = |resource: &str, name: &str, owner: Owner| {
-        let reason = match owner {
-            Owner::Lab => "it carries the lab's tag and is still there",
-            Owner::Foreign => "it has the name but not the lab's tag: it was left alone",
-        };
-        all.push(Left {
-            resource: resource.to_owned(),
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-        });
+) -> Result<(usize, Vec<Left>, Vec<String>)> {
+    refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
+    let target = &engine.target;
+    let place = place(target).await?;
+    let lease = Lease::take(target, &place, &blueprint.name).await?;
+    let work = async {
+        reporter.report(Progress::Phase { name: "reading live state".to_owned() });
+        let options = Options::default();
+        let looking = Look::new(target, blueprint, &options);
+        let mut look = cancellable(cancel, STOPPED, looking).await?;
+        let wanted = look.wanted(&BTreeMap::new())?;
+        let plan = planner::plan_destroy(&wanted, &look.live);
+        reporter.report(Progress::Planned { plan: plan.clone() });
+        let live = std::mem::take(&mut look.live);
+        let context = Arc::new(Context::new(Arc::clone(target), wanted, BTreeMap::new(), live));
+        let changed = apply::apply(&plan, &context, reporter, cancel).await?;
+        reporter.report(Progress::Phase { name: "looking for what is left".to_owned() });
+        look.again(target).await?;
+        Ok((changed, inventory::left(&look.live), plan.notes))
     };
-    live.apis.keys().for_each(|name| add("API", name, Owner::Lab));
-    live.other_apis.iter().for_each(|(_, name)| add("API", name, Owner::Lab));
-    live.foreign_apis.iter().for_each(|name| add("API", name, Owner::Foreign));
-    live.functions.iter().for_each(|(name, f)| add("function", name, f.owner));
-    live.log_groups.iter().for_each(|(name, g)| add("log group", name, g.owner));
-    live.tables.iter().for_each(|(name, t)| add("table", name, t.owner));
-    live.roles.iter().for_each(|(name, r)| add("role", name, r.owner));
-    all
+    let result = work.await;
+    lease.release().await;
+    result
 }
 
 fn refuse_read_only(engine: &Engine, what: &str) -> Result<()> {
@@ -191,11 +252,6 @@ fn refuse_read_only(engine: &Engine, what: &str) -> Result<()> {
             .next("run it without --read-only"));
     }
     Ok(())
-}
-
-async fn read_live(engine: &Engine, wanted: &Wanted, reporter: &Reporter) -> Result<Live> {
-    reporter.report(Progress::Phase { name: "reading live state".to_owned() });
-    observe(&engine.target, wanted).await
 }
 
 /// What is said of reading live state that was stopped.
@@ -222,6 +278,37 @@ pub fn builds() -> (Option<&'static str>, Option<&'static str>) {
 struct Built {
     code: BTreeMap<String, Code>,
     seconds: f64,
+}
+
+impl Built {
+    fn ids(&self) -> BTreeMap<String, CodeId> {
+        let id =
+            |code: &Code| CodeId { sha256: code.sha256.clone(), architecture: code.architecture };
+        self.code.iter().map(|(name, code)| (name.clone(), id(code))).collect()
+    }
+}
+
+/// Builds, and reads meanwhile what is live; reads it again when that has become old.
+async fn build_and_look(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    options: &Options,
+    reporter: &Reporter,
+    cancel: &CancellationToken,
+) -> Result<(Built, Look)> {
+    let looking = async {
+        let looking = Look::new(&engine.target, blueprint, options);
+        let look = cancellable(cancel, STOPPED, looking).await;
+        (look, Instant::now())
+    };
+    let building = build_and_pack(engine, blueprint, reporter, cancel);
+    let (built, (look, at)) = tokio::join!(building, looking);
+    let (built, mut look) = (built?, look?);
+    if at.elapsed() > FRESH {
+        reporter.report(Progress::Phase { name: "reading live state".to_owned() });
+        cancellable(cancel, STOPPED, look.again(&engine.target)).await?;
+    }
+    Ok((built, look))
 }
 
 async fn build_and_pack(
@@ -265,51 +352,6 @@ async fn build_and_pack(
     Ok(Built { code, seconds: build.seconds })
 }
 
-async fn wanted(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    code: &BTreeMap<String, Code>,
-) -> Result<Wanted> {
-    let target = &engine.target;
-    let place = place(target).await?;
-    let role = match target.role() {
-        Some(role) => Some(given_role(target, &place, role).await?),
-        None => None,
-    };
-    let ids = code
-        .iter()
-        .map(|(name, code)| {
-            let id = CodeId { sha256: code.sha256.clone(), architecture: code.architecture };
-            (name.clone(), id)
-        })
-        .collect();
-    Wanted::new(blueprint, place, role.as_deref(), &ids)
-}
-
-/// Where the target is.
-pub async fn place(target: &Target) -> Result<Place> {
-    let account = target.account().await?.to_owned();
-    let partition = target.caller_arn().await?.split(':').nth(1).unwrap_or("aws").to_owned();
-    Ok(Place { partition, region: target.region().to_owned(), account })
-}
-
-/// The ARN of the role that was given by name or ARN. That it exists is checked where that is allowed.
-async fn given_role(target: &Target, place: &Place, role: &str) -> Result<String> {
-    if role.starts_with("arn:") {
-        return Ok(role.to_owned());
-    }
-    let answer = target.iam().get_role().role_name(role).send().await;
-    let what = format!("looking for the role {role}");
-    match existing(answer.map_err(|e| Failure::from_sdk(&what, &e))) {
-        Ok(Some(answer)) => Ok(answer.role.map_or_else(|| place.role(role), |role| role.arn)),
-        Ok(None) => Err(Failure::new(FailureKind::NotFound, what, "there is no such role")
-            .next("give the name or ARN of a role that Lambda may assume")),
-        // Learner accounts may not read roles, and may pass theirs all the same.
-        Err(failure) if failure.kind == FailureKind::Denied => Ok(place.role(role)),
-        Err(failure) => Err(failure),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,9 +361,11 @@ mod tests {
     fn the_work_can_move_between_threads() {
         fn moves<T: Send>(_: impl FnOnce(&'static Engine, &'static Blueprint) -> T) {}
         let reporter: &'static Reporter = Box::leak(Box::new(Reporter::silent()));
-        moves(|engine, blueprint| plan(engine, blueprint, reporter, CancellationToken::new()));
-        moves(|engine, blueprint| deploy(engine, blueprint, reporter, CancellationToken::new()));
-        moves(|engine, blueprint| destroy(engine, blueprint, reporter, CancellationToken::new()));
+        let options: &'static Options = Box::leak(Box::default());
+        let cancel = CancellationToken::new;
+        moves(|engine, blueprint| plan_with(engine, blueprint, options, reporter, cancel()));
+        moves(|engine, blueprint| deploy_with(engine, blueprint, options, reporter, cancel()));
+        moves(|engine, blueprint| destroy(engine, blueprint, reporter, cancel()));
         moves(plan_destroy);
         moves(crate::status::read);
     }

@@ -9,12 +9,19 @@ pub struct Plan {
     pub lab: String,
     /// The steps; a step's dependencies have smaller indices.
     pub steps: Vec<Step>,
+    /// What one should know beside the steps: what was left out, what is kept as it is.
+    pub notes: Vec<String>,
 }
 
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// What should be said loudly before it is done: what is billed by the hour, what is lost.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| step.warning.as_deref())
     }
 }
 
@@ -29,11 +36,48 @@ pub struct Step {
     pub name: String,
     /// Why: `missing`, `code changed (3f2a… → 9b1c…)`, `timeout 5 → 10 s` …
     pub reason: String,
+    /// What changes, field by field.
+    pub changes: Vec<Change>,
+    /// Whether somebody else made every difference since the last deploy.
+    pub drift: bool,
+    /// What should be said loudly before: that it is billed by the hour, that something is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Indices of the steps that must be done before.
     pub after: Vec<usize>,
     /// What the applier does; opaque to the faces.
     #[serde(skip)]
     pub action: super::Action,
+}
+
+/// A field that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The field's name.
+    pub field: String,
+    /// The value that is live, where it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// The value that is wanted, where it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// The change in words: `memory 128 → 256 MB`.
+    pub text: String,
+    /// Whether somebody else changed it since the last deploy.
+    pub drift: bool,
+}
+
+/// The reason that some changes are: what the blueprint changed, then what somebody else did.
+pub fn reason(changes: &[Change]) -> String {
+    let texts = |drift: bool| {
+        let of = changes.iter().filter(|change| change.drift == drift);
+        of.map(|change| change.text.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (texts(false), texts(true)) {
+        (ours, theirs) if theirs.is_empty() => ours,
+        (ours, theirs) if ours.is_empty() => format!("drift: {theirs}"),
+        (ours, theirs) => format!("{ours}; drift: {theirs}"),
+    }
 }
 
 /// What a step does to its resource.
@@ -44,6 +88,8 @@ pub enum Verb {
     Create,
     /// It exists and is changed.
     Update,
+    /// It exists, cannot become what is wanted, and is removed and made anew.
+    Replace,
     /// It is removed.
     Delete,
 }
@@ -65,6 +111,8 @@ pub struct Summary {
     pub endpoints: Vec<Endpoint>,
     /// What is left after a destroy, by tag and by name; empty after a deploy.
     pub left: Vec<Left>,
+    /// What one should know beside: what waits for somebody, what was left out, what stays.
+    pub notes: Vec<String>,
 }
 
 /// The URL of an API's stage.

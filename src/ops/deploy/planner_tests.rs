@@ -1,31 +1,43 @@
 #![allow(clippy::unwrap_used)]
 
-use labdeck_lab::blueprint::Table;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::{Api, Follows, Function, Role, Stage, Table};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::definition::Definition;
-use super::super::observe::{LiveLogGroup, LiveStage, LiveTable};
-use super::super::wanted::{Place, Route};
-use super::grants::statement_id;
+use super::super::Action;
+use super::super::kinds::alias::{AliasAction, AliasVersion, LiveAlias};
+use super::super::kinds::api::{ApiAction, LiveApi};
+use super::super::kinds::function::{FunctionAction, LiveFunction};
+use super::super::kinds::permission::{PermissionAction, statement_id};
+use super::super::kinds::stage::{LiveStage, StageAction};
+use super::super::kinds::table::LiveTable;
+use super::super::resolve::Resolver;
+use super::super::settings::{Found, Settings, Spec};
+use super::super::wanted::{CodeId, Place};
 use super::*;
 
 fn stage(name: &str, follows: Follows) -> Stage {
     Stage { name: name.into(), alias: name.into(), follows, ..Stage::default() }
 }
 
+fn place() -> Place {
+    Place { partition: "aws".into(), region: "r".into(), account: "1".into() }
+}
+
 /// Two functions with an API each, a table, and the stages `dev` and `prod`.
-fn wanted() -> Wanted {
-    let place = Place { partition: "aws".into(), region: "r".into(), account: "1".into() };
+fn blueprint() -> Blueprint {
     let names = ["a", "b"];
-    Wanted {
-        lab: "greet".into(),
+    let uri = |name: &str| format!("x/${{function.{name}}}:${{stageVariables.lambdaAlias}}/i");
+    Blueprint {
+        name: "greet".into(),
+        log_retention_days: 7,
         roles: names
-            .map(|name| WantedRole {
-                name: format!("{name}-role"),
-                trust: json!({"trust": name}),
-                policy: json!({"policy": name}),
-            })
+            .map(|name| Role { name: format!("{name}-role"), statements: Vec::new() })
             .into(),
         tables: vec![Table {
             name: "visits".into(),
@@ -34,84 +46,100 @@ fn wanted() -> Wanted {
             ..Table::default()
         }],
         functions: names
-            .map(|name| WantedFunction {
+            .map(|name| Function {
                 name: name.into(),
-                log_group: format!("/aws/lambda/{name}"),
-                role_arn: place.role(&format!("{name}-role")),
-                own_role: Some(format!("{name}-role")),
+                role: format!("{name}-role"),
                 memory_mb: 128,
                 timeout_s: 5,
                 description: "d".into(),
                 environment: BTreeMap::from([("TABLE".into(), "visits".into())]),
-                sha256: STANDARD.encode([1; 32]),
-                architecture: "x86_64",
+                ..Function::default()
             })
             .into(),
         apis: names
-            .map(|name| WantedApi {
+            .map(|name| Api {
                 name: name.into(),
-                definition: Definition::new(
-                    json!({"openapi": "3.0.1", "info": {"title": name}}),
-                    "greet",
-                    None,
-                ),
-                routes: vec![Route {
-                    function: name.into(),
-                    method: "GET".into(),
-                    path: "/greet/{id}".into(),
-                }],
+                document: json!({
+                    "openapi": "3.0.1",
+                    "info": { "title": name },
+                    "paths": { "/greet/{id}": { "get": {
+                        "x-amazon-apigateway-integration": { "type": "aws_proxy", "uri": uri(name) },
+                    }}},
+                }),
+                functions: vec![name.into()],
+                ..Api::default()
             })
             .into(),
         stages: vec![stage("dev", Follows::Latest), stage("prod", Follows::Release)],
-        retention: 7,
-        place,
+        ..Blueprint::default()
     }
+}
+
+fn resolved(blueprint: &Blueprint) -> Wanted {
+    let code = CodeId { sha256: STANDARD.encode([1; 32]), architecture: "x86_64" };
+    let code = blueprint.functions.iter().map(|f| (f.name.clone(), code.clone())).collect();
+    let resolver = Resolver {
+        blueprint,
+        place: place(),
+        role: None,
+        parameters: BTreeMap::new(),
+        queues: "https://sqs".into(),
+    };
+    Wanted::new(&resolver, &code).unwrap()
+}
+
+fn wanted() -> Wanted {
+    resolved(&blueprint())
+}
+
+fn found<S: Settings>(spec: &Spec<S>) -> Found<S> {
+    Found { owner: Owner::Lab, settings: spec.settings.clone(), record: spec.record.clone() }
 }
 
 /// What is live when `wanted` is done.
 fn complete(wanted: &Wanted) -> Live {
     let mut live = Live::default();
     for role in &wanted.roles {
-        let present = LiveRole {
-            owner: Owner::Lab,
-            trust: Some(role.trust.clone()),
-            policy: Some(role.policy.clone()),
-        };
-        live.roles.insert(role.name.clone(), present);
+        live.roles.insert(role.name.clone(), found(&role.spec));
     }
     for table in &wanted.tables {
         let present = LiveTable {
-            owner: Owner::Lab,
+            found: found(&table.spec),
             status: "ACTIVE".into(),
-            hash_key: (table.hash_key.clone(), table.hash_key_type.clone()),
+            key: table.key.clone(),
+            ..LiveTable::default()
         };
         live.tables.insert(table.name.clone(), present);
     }
     for api in &wanted.apis {
         let hash = &api.definition.hash;
         let stages = wanted.stages.iter().map(|stage| {
-            let present = LiveStage { deployment: "d1".into(), variables: stage_variables(stage) };
+            let spec = Spec::new(stage::wanted_settings(wanted, &api.name, stage));
+            let present = LiveStage { deployment: "d1".into(), found: found(&spec) };
             (stage.name.clone(), present)
         });
         let present = LiveApi {
             id: format!("id-{}", api.name),
             hash: Some(hash.clone()),
+            variant: wanted.variant.clone(),
             tagged: true,
             stages: stages.collect(),
             deployments: vec![("d1".into(), hash.clone())],
+            drift: Vec::new(),
         };
         live.apis.insert(api.name.clone(), present);
     }
+    for group in &wanted.log_groups {
+        live.log_groups.insert(group.name.clone(), found(&group.spec));
+    }
     for function in &wanted.functions {
-        let group = LiveLogGroup { owner: Owner::Lab, retention: Some(wanted.retention) };
-        live.log_groups.insert(function.log_group.clone(), group);
         let mut permissions: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for api in &wanted.apis {
             for route in api.routes.iter().filter(|route| route.function == function.name) {
                 for stage in &wanted.stages {
-                    let id = statement_id(&api.name, &stage.name, route);
-                    let place = &wanted.place;
-                    let source = place.method(
+                    let parts = [&api.name, &stage.name, &route.method, &route.path];
+                    let id = statement_id(parts.map(String::as_str), 2);
+                    let source = wanted.place.method(
                         &format!("id-{}", api.name),
                         &stage.name,
                         &route.method,
@@ -121,22 +149,16 @@ fn complete(wanted: &Wanted) -> Live {
                 }
             }
         }
+        let alias = |version: &str| LiveAlias { version: version.into(), ..LiveAlias::default() };
         let present = LiveFunction {
-            owner: Owner::Lab,
-            sha256: function.sha256.clone(),
-            architecture: function.architecture.into(),
-            role_arn: function.role_arn.clone(),
-            memory_mb: function.memory_mb,
-            timeout_s: function.timeout_s,
-            description: function.description.clone(),
-            environment: function.environment.clone(),
-            failed: false,
+            found: found(&function.spec),
             newest_version: Some("1".into()),
             aliases: BTreeMap::from([
-                ("dev".into(), "$LATEST".into()),
-                ("prod".into(), "1".into()),
+                ("dev".into(), alias("$LATEST")),
+                ("prod".into(), alias("1")),
             ]),
             permissions,
+            ..LiveFunction::default()
         };
         live.functions.insert(function.name.clone(), present);
     }
@@ -197,11 +219,11 @@ fn from_complete_nothing_is_done() {
 fn new_code_moves_no_prod_alias() {
     let wanted = wanted();
     let mut live = complete(&wanted);
-    live.functions.get_mut("a").unwrap().sha256 = STANDARD.encode([0xab; 32]);
+    live.functions.get_mut("a").unwrap().found.settings.code = STANDARD.encode([0xab; 32]);
     let plan = plan_deploy(&wanted, &live).unwrap();
     assert_eq!(
         lines(&plan),
-        ["Update function a: code changed (abababab… → 01010101…)".to_owned()]
+        ["Update function a: drift: code changed (abababab… → 01010101…)".to_owned()]
     );
 }
 
@@ -209,12 +231,14 @@ fn new_code_moves_no_prod_alias() {
 fn settings_follow_the_code_and_name_what_changed() {
     let wanted = wanted();
     let mut live = complete(&wanted);
-    let function = live.functions.get_mut("b").unwrap();
-    function.sha256 = STANDARD.encode([2; 32]);
-    function.timeout_s = 10;
-    function.memory_mb = 256;
-    function.environment.insert("TABLE".into(), "nothing".into());
-    function.environment.insert("OLD".into(), "secret".into());
+    let function = &mut live.functions.get_mut("b").unwrap().found;
+    function.settings.code = STANDARD.encode([2; 32]);
+    function.settings.timeout = 10;
+    function.settings.memory = 256;
+    function.settings.environment.insert("TABLE".into(), "nothing".into());
+    function.settings.environment.insert("OLD".into(), "secret".into());
+    // The blueprint was as it is live.
+    function.record = Spec::new(function.settings.clone()).record;
     let plan = plan_deploy(&wanted, &live).unwrap();
     assert_eq!(plan.steps.len(), 2);
     assert_eq!(plan.steps[1].after, [0]);
@@ -229,7 +253,7 @@ fn a_failed_function_gets_its_code_again() {
     live.functions.get_mut("a").unwrap().failed = true;
     let plan = plan_deploy(&wanted, &live).unwrap();
     assert_eq!(plan.steps.len(), 1);
-    assert_eq!(plan.steps[0].action, Action::UpdateCode("a".into()));
+    assert_eq!(plan.steps[0].action, FunctionAction::Code { name: "a".into(), last: true }.into());
 }
 
 #[test]
@@ -243,11 +267,11 @@ fn a_missing_prod_alias_takes_the_newest_version() {
     let plan = plan_deploy(&wanted, &live).unwrap();
     assert_eq!(
         plan.steps[0].action,
-        Action::CreateAlias {
+        Action::Alias(AliasAction::Create {
             function: "a".into(),
             alias: "prod".into(),
             to: AliasVersion::Published("3".into()),
-        }
+        })
     );
     assert_eq!(plan.steps[1].resource, "permission");
     assert_eq!(plan.steps[1].after, [0]);
@@ -259,8 +283,8 @@ fn the_dev_alias_follows_latest_again_and_prod_stays() {
     let wanted = wanted();
     let mut live = complete(&wanted);
     let aliases = &mut live.functions.get_mut("a").unwrap().aliases;
-    aliases.insert("dev".into(), "1".into());
-    aliases.insert("prod".into(), "7".into());
+    aliases.get_mut("dev").unwrap().version = "1".into();
+    aliases.get_mut("prod").unwrap().version = "7".into();
     let plan = plan_deploy(&wanted, &live).unwrap();
     assert_eq!(
         lines(&plan),
@@ -322,10 +346,13 @@ fn a_stage_variable_is_put_back() {
     let wanted = wanted();
     let mut live = complete(&wanted);
     let stage = live.apis.get_mut("a").unwrap().stages.get_mut("prod").unwrap();
-    stage.variables.insert("lambdaAlias".into(), "dev".into());
+    stage.found.settings.variables.insert("lambdaAlias".into(), "dev".into());
     let plan = plan_deploy(&wanted, &live).unwrap();
-    assert_eq!(lines(&plan), ["Update stage a/prod: variable lambdaAlias dev → prod".to_owned()]);
-    let Action::UpdateStage { moves, .. } = &plan.steps[0].action else {
+    assert_eq!(
+        lines(&plan),
+        ["Update stage a/prod: drift: variables lambdaAlias=dev → lambdaAlias=prod".to_owned()]
+    );
+    let Action::Stage(StageAction::Update { moves, .. }) = &plan.steps[0].action else {
         panic!("{:?}", plan.steps[0])
     };
     assert!(!moves);
@@ -343,11 +370,16 @@ fn permissions_of_an_api_that_is_gone_are_replaced_and_old_ones_revoked() {
     let replaced = plan
         .steps
         .iter()
-        .filter(|s| matches!(&s.action, Action::Grant(grant) if grant.replaces))
+        .filter(|s| {
+            matches!(&s.action, Action::Permission(PermissionAction::Grant { replaces: true, .. }))
+        })
         .count();
     assert_eq!(replaced, 2);
-    let revoked: Vec<_> =
-        plan.steps.iter().filter(|s| matches!(s.action, Action::Revoke { .. })).collect();
+    let revoked: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|s| matches!(s.action, Action::Permission(PermissionAction::Revoke { .. })))
+        .collect();
     assert_eq!(revoked.len(), 1);
     assert!(revoked[0].reason.contains("labdeck-old"));
     assert!(!revoked[0].after.is_empty());
@@ -371,8 +403,8 @@ fn what_a_released_stage_may_still_serve_keeps_its_permission() {
 fn foreign_resources_are_refused_and_all_named() {
     let wanted = wanted();
     let mut live = complete(&wanted);
-    live.tables.get_mut("visits").unwrap().owner = Owner::Foreign;
-    live.functions.get_mut("b").unwrap().owner = Owner::Foreign;
+    live.tables.get_mut("visits").unwrap().found.owner = Owner::Foreign;
+    live.functions.get_mut("b").unwrap().found.owner = Owner::Foreign;
     live.foreign_apis.push("a".into());
     let failure = plan_deploy(&wanted, &live).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
@@ -387,18 +419,21 @@ fn a_foreign_log_group_is_neither_refused_nor_changed() {
     let mut live = complete(&wanted);
     let group = live.log_groups.get_mut("/aws/lambda/a").unwrap();
     group.owner = Owner::Foreign;
-    group.retention = None;
+    group.settings.retention = None;
     assert!(plan_deploy(&wanted, &live).unwrap().is_empty());
     let destroy = plan_destroy(&wanted, &live);
     assert!(!destroy.steps.iter().any(|step| step.name == "/aws/lambda/a"));
 }
 
 #[test]
-fn another_key_of_a_table_is_refused() {
+fn a_table_with_another_key_is_replaced_and_that_is_said() {
     let wanted = wanted();
     let mut live = complete(&wanted);
-    live.tables.get_mut("visits").unwrap().hash_key = ("other".into(), "N".into());
-    assert_eq!(plan_deploy(&wanted, &live).unwrap_err().kind, FailureKind::Refused);
+    let table = live.tables.get_mut("visits").unwrap();
+    (table.key, table.items) = (vec![("other".into(), "N".into())], 3);
+    let plan = plan_deploy(&wanted, &live).unwrap();
+    assert_eq!(lines(&plan), ["Replace table visits: key other (N) → id (S)".to_owned()]);
+    assert!(plan.warnings().next().unwrap().contains("3 items are lost"));
 }
 
 #[test]
@@ -426,22 +461,11 @@ fn destroy_removes_the_own_in_an_order_that_cannot_conflict() {
     let kinds: Vec<_> = plan.steps.iter().map(|s| s.resource.as_str()).collect();
     assert_eq!(
         kinds,
-        ["API", "API", "function", "function", "log group", "log group", "table", "role"]
+        ["API", "API", "function", "function", "table", "role", "log group", "log group"]
     );
     assert_eq!(plan.steps[2].after, [0, 1]);
-    assert_eq!(plan.steps[7].after, [2, 3]);
+    assert_eq!(plan.steps[7].after, [0, 1, 2, 3]);
     assert!(plan_destroy(&wanted, &Live::default()).is_empty());
-}
-
-#[test]
-fn statement_ids_are_lambdas() {
-    let route =
-        Route { function: "f".into(), method: "*".into(), path: "/a/{b+}/ünïcode".into() };
-    let id = statement_id(&"long name ".repeat(20), &"s".repeat(128), &route);
-    assert!(id.len() <= 100 && id.starts_with("labdeck-"), "{id}");
-    assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id}");
-    let other = Route { method: "GET".into(), ..route.clone() };
-    assert_ne!(id, statement_id(&"long name ".repeat(20), &"s".repeat(128), &other));
 }
 
 /// Takes things out of `live` and changes others, as the bits of `damage` say.
@@ -452,16 +476,16 @@ fn damaged(wanted: &Wanted, damage: u32) -> Live {
         let base = n as u32 * 12;
         let function = live.functions.get_mut(name).unwrap();
         if bit(base) {
-            function.sha256 = String::new();
+            function.found.settings.code = String::new();
         }
         if bit(base + 1) {
-            function.timeout_s += 1;
+            function.found.settings.timeout += 1;
         }
         if bit(base + 2) {
             function.aliases.remove("prod");
         }
         if bit(base + 3) {
-            function.aliases.insert("dev".into(), "1".into());
+            function.aliases.get_mut("dev").unwrap().version = "1".into();
         }
         if bit(base + 4) {
             function.permissions.clear();
@@ -503,8 +527,9 @@ proptest! {
         prop_assert!(ordered(&plan));
         prop_assert!(ordered(&plan_destroy(&wanted, &live)));
         for step in &plan.steps {
-            let (Action::CreateStage { api, .. } | Action::UpdateStage { api, moves: true, .. }) =
-                &step.action
+            let Action::Stage(
+                StageAction::Create { api, .. } | StageAction::Update { api, moves: true, .. },
+            ) = &step.action
             else {
                 continue;
             };
@@ -513,7 +538,7 @@ proptest! {
                 .apis
                 .get(api)
                 .is_some_and(|live| live.deployments.iter().any(|(_, of)| of == hash));
-            let made = plan.steps.iter().any(|s| s.action == Action::CreateDeployment(api.clone()));
+            let made = plan.steps.iter().any(|s| s.action == ApiAction::Deploy(api.clone()).into());
             prop_assert!(held || made);
         }
     }

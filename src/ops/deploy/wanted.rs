@@ -2,19 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::Result;
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Function, Role, Stage, Table};
-use labdeck_lab::references::{Form, Reference, ResourceKind, resolve_text, resolve_value};
-use serde_json::{Value, json};
+use labdeck_lab::blueprint::{Follows, Stage};
 
-use super::definition::Definition;
-
-/// Name of the inline policy that labdeck keeps on a lab's roles.
-pub const POLICY_NAME: &str = "labdeck";
-/// Verbs of an `OpenAPI` path that are methods.
-const METHODS: [&str; 8] =
-    ["get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"];
+use super::kinds::alarm::WantedAlarm;
+use super::kinds::api::WantedApi;
+use super::kinds::function::WantedFunction;
+use super::kinds::key::WantedKey;
+use super::kinds::log_group::WantedLogGroup;
+use super::kinds::mapping::WantedMapping;
+use super::kinds::queue::WantedQueue;
+use super::kinds::role::WantedRole;
+use super::kinds::stage::StageSettings;
+use super::kinds::subscription::WantedSubscription;
+use super::kinds::table::WantedTable;
+use super::kinds::topic::WantedTopic;
+use super::kinds::usage_plan::WantedPlan;
+use super::kinds::{
+    alarm, api, function, key, log_group, mapping, queue, role, subscription, table, topic,
+    usage_plan,
+};
+use super::resolve::Resolver;
+use super::settings::Spec;
 
 /// Where a lab is deployed: what ARNs are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +38,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn arn(&self, service: &str, rest: &str) -> String {
+    pub(super) fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{rest}", self.partition, self.region, self.account)
     }
 
@@ -42,6 +52,26 @@ impl Place {
         self.arn("dynamodb", &format!("table/{name}"))
     }
 
+    /// ARN of a queue.
+    pub fn queue(&self, name: &str) -> String {
+        self.arn("sqs", name)
+    }
+
+    /// ARN of a topic.
+    pub fn topic(&self, name: &str) -> String {
+        self.arn("sns", name)
+    }
+
+    /// ARN of an alarm.
+    pub fn alarm(&self, name: &str) -> String {
+        self.arn("cloudwatch", &format!("alarm:{name}"))
+    }
+
+    /// ARN of an event source mapping.
+    pub fn mapping(&self, uuid: &str) -> String {
+        self.arn("lambda", &format!("event-source-mapping:{uuid}"))
+    }
+
     /// ARN of a log group, without `:*`.
     pub fn log_group(&self, name: &str) -> String {
         self.arn("logs", &format!("log-group:{name}"))
@@ -52,9 +82,9 @@ impl Place {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
-    /// ARN of a REST API as API Gateway's tags know it.
-    pub fn rest_api(&self, id: &str) -> String {
-        format!("arn:{}:apigateway:{}::/restapis/{id}", self.partition, self.region)
+    /// ARN of something of API Gateway as its tags know it: `/restapis/ID`, `/apikeys/ID` …
+    pub fn gateway(&self, path: &str) -> String {
+        format!("arn:{}:apigateway:{}::{path}", self.partition, self.region)
     }
 
     /// ARN of a method as permissions name it; parameters of the path stand as `*`.
@@ -63,90 +93,6 @@ impl Place {
             path.split('/').map(|part| if part.contains('{') { "*" } else { part }).collect();
         self.arn("execute-api", &format!("{api_id}/{stage}/{method}{}", path.join("/")))
     }
-}
-
-/// Log group of a function.
-pub fn log_group_name(function: &str) -> String {
-    format!("/aws/lambda/{function}")
-}
-
-/// What a lab wants to exist.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
-    /// The lab.
-    pub lab: String,
-    /// Where.
-    pub place: Place,
-    /// Roles of the lab's own; none when an existing role was given.
-    pub roles: Vec<WantedRole>,
-    /// Tables.
-    pub tables: Vec<Table>,
-    /// Functions.
-    pub functions: Vec<WantedFunction>,
-    /// APIs.
-    pub apis: Vec<WantedApi>,
-    /// Stages of every API.
-    pub stages: Vec<Stage>,
-    /// Retention of log groups in days.
-    pub retention: i32,
-}
-
-/// A role.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WantedRole {
-    /// Name.
-    pub name: String,
-    /// Who may assume it.
-    pub trust: Value,
-    /// Its inline policy.
-    pub policy: Value,
-}
-
-/// A function.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WantedFunction {
-    /// Name.
-    pub name: String,
-    /// Its log group.
-    pub log_group: String,
-    /// ARN of its execution role.
-    pub role_arn: String,
-    /// Name of the role of the lab's own that it needs, if any.
-    pub own_role: Option<String>,
-    /// Memory in MB.
-    pub memory_mb: i32,
-    /// Timeout in seconds.
-    pub timeout_s: i32,
-    /// One line.
-    pub description: String,
-    /// Environment variables.
-    pub environment: BTreeMap<String, String>,
-    /// Base64 SHA-256 of its zip.
-    pub sha256: String,
-    /// `x86_64` or `arm64`.
-    pub architecture: &'static str,
-}
-
-/// A REST API.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WantedApi {
-    /// Name.
-    pub name: String,
-    /// What is imported.
-    pub definition: Definition,
-    /// Its methods that invoke functions.
-    pub routes: Vec<Route>,
-}
-
-/// A method of an API that invokes a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// The function.
-    pub function: String,
-    /// The method in capitals, `*` for any.
-    pub method: String,
-    /// The path, with `{parameters}`.
-    pub path: String,
 }
 
 /// A code's hash and processor.
@@ -158,188 +104,97 @@ pub struct CodeId {
     pub architecture: &'static str,
 }
 
+/// What a lab wants to exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The lab.
+    pub lab: String,
+    /// Where.
+    pub place: Place,
+    /// The variant, where the lab has several.
+    pub variant: Option<String>,
+    /// Roles of the lab's own; none when an existing role was given.
+    pub roles: Vec<WantedRole>,
+    /// Tables.
+    pub tables: Vec<WantedTable>,
+    /// Queues, those that others name as their dead-letter queues first.
+    pub queues: Vec<WantedQueue>,
+    /// Topics.
+    pub topics: Vec<WantedTopic>,
+    /// Subscriptions of the topics.
+    pub subscriptions: Vec<WantedSubscription>,
+    /// Subscriptions that are left out, since a parameter has no value.
+    pub left_out: Vec<String>,
+    /// Log groups.
+    pub log_groups: Vec<WantedLogGroup>,
+    /// How long log groups keep, in days.
+    pub log_retention_days: i32,
+    /// Functions.
+    pub functions: Vec<WantedFunction>,
+    /// Event source mappings.
+    pub mappings: Vec<WantedMapping>,
+    /// APIs.
+    pub apis: Vec<WantedApi>,
+    /// Stages of every API.
+    pub stages: Vec<Stage>,
+    /// Settings of stages, by API and stage, in which somebody else's changes are kept.
+    pub kept_stages: BTreeMap<(String, String), Spec<StageSettings>>,
+    /// API keys.
+    pub keys: Vec<WantedKey>,
+    /// Usage plans.
+    pub plans: Vec<WantedPlan>,
+    /// Alarms.
+    pub alarms: Vec<WantedAlarm>,
+    /// Whether what somebody else changed is kept.
+    pub keeps_drift: bool,
+}
+
 impl Wanted {
-    /// Resolves a blueprint for `place`. `role` is the ARN of an existing execution role to use;
-    /// `code` is the built code by function name (empty when nothing is to be built, for destroying).
-    pub fn new(
-        blueprint: &Blueprint,
-        place: Place,
-        role: Option<&str>,
-        code: &BTreeMap<String, CodeId>,
-    ) -> Result<Self> {
-        let lookup = |reference: &Reference<'_>| value_of(&place, role, reference);
-        let roles = match role {
-            Some(_) => Vec::new(),
-            None => blueprint
-                .roles
-                .iter()
-                .map(|r| wanted_role(blueprint, &place, r, &lookup))
-                .collect::<Result<_>>()?,
-        };
-        let functions = blueprint
-            .functions
-            .iter()
-            .map(|f| wanted_function(&place, role, f, code.get(&f.name), &lookup))
-            .collect::<Result<_>>()?;
-        let apis = blueprint
-            .apis
-            .iter()
-            .map(|api| {
-                let document =
-                    resolve_value(&api.document, &lookup).map_err(|e| unresolved(&api.name, &e))?;
-                let routes = routes(blueprint, &place, &document);
-                let definition =
-                    Definition::new(document, &blueprint.name, blueprint.variant.as_deref());
-                Ok(WantedApi { name: api.name.clone(), definition, routes })
-            })
-            .collect::<Result<_>>()?;
+    /// Resolves a blueprint. `code` is the built code by function name (empty when nothing is to be
+    /// built, for destroying).
+    pub fn new(resolver: &Resolver<'_>, code: &BTreeMap<String, CodeId>) -> Result<Self> {
+        let blueprint: &Blueprint = resolver.blueprint;
+        let (subscriptions, left_out) = subscription::wanted(resolver)?;
         Ok(Self {
             lab: blueprint.name.clone(),
-            place,
-            roles,
-            tables: blueprint.tables.clone(),
-            functions,
-            apis,
+            place: resolver.place.clone(),
+            variant: blueprint.variant.clone(),
+            roles: role::wanted(resolver)?,
+            tables: table::wanted(resolver),
+            queues: queue::wanted(resolver),
+            topics: topic::wanted(resolver),
+            subscriptions,
+            left_out,
+            log_groups: log_group::wanted(resolver),
+            log_retention_days: blueprint.log_retention_days,
+            functions: function::wanted(resolver, code)?,
+            mappings: mapping::wanted(resolver),
+            apis: api::wanted(resolver)?,
             stages: blueprint.stages.clone(),
-            retention: blueprint.log_retention_days,
+            kept_stages: BTreeMap::new(),
+            keys: key::wanted(resolver),
+            plans: usage_plan::wanted(resolver),
+            alarms: alarm::wanted(resolver)?,
+            keeps_drift: false,
         })
     }
-}
 
-fn unresolved(what: &str, error: &labdeck_lab::references::Unresolved) -> Failure {
-    Failure::new(FailureKind::Invalid, format!("resolving references of {what}"), error.to_string())
-}
-
-/// The value of a reference; `None` for what a place alone does not tell.
-fn value_of(place: &Place, role: Option<&str>, reference: &Reference<'_>) -> Option<String> {
-    let (kind, name, form) = match *reference {
-        Reference::Region => return Some(place.region.clone()),
-        Reference::Account => return Some(place.account.clone()),
-        Reference::Resource { kind, name, form } => (kind, name, form),
-        Reference::Parameter(_) | Reference::Inbox | Reference::Mailbox => return None,
-    };
-    match (kind, form) {
-        (ResourceKind::Role, Form::Name) => {
-            Some(role.and_then(|arn| arn.rsplit('/').next()).unwrap_or(name).to_owned())
-        }
-        (_, Form::Name) => Some(name.to_owned()),
-        (ResourceKind::Role, _) => Some(role.map_or_else(|| place.role(name), str::to_owned)),
-        (ResourceKind::Function, _) => Some(place.function(name)),
-        (ResourceKind::Table, Form::Streams) => Some(format!("{}/stream/*", place.table(name))),
-        (ResourceKind::Table, _) => Some(place.table(name)),
-        (ResourceKind::Queue, Form::Url) => None,
-        (ResourceKind::Queue, _) => Some(place.arn("sqs", name)),
-        (ResourceKind::Topic, _) => Some(place.arn("sns", name)),
-    }
-}
-
-fn wanted_role(
-    blueprint: &Blueprint,
-    place: &Place,
-    role: &Role,
-    lookup: &dyn Fn(&Reference<'_>) -> Option<String>,
-) -> Result<WantedRole> {
-    let groups: Vec<String> = blueprint
-        .functions
-        .iter()
-        .filter(|function| function.role == role.name)
-        .map(|function| format!("{}:*", place.log_group(&log_group_name(&function.name))))
-        .collect();
-    let mut statements = Vec::new();
-    if !groups.is_empty() {
-        // The groups are made beforehand: the right to make them is not needed.
-        statements.push(json!({
-            "Sid": "Logs",
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": groups,
-        }));
-    }
-    for statement in &role.statements {
-        let resources = statement
-            .resources
-            .iter()
-            .map(|text| resolve_text(text, lookup).map_err(|e| unresolved(&role.name, &e)))
-            .collect::<Result<Vec<_>>>()?;
-        statements.push(json!({
-            "Effect": "Allow",
-            "Action": statement.actions,
-            "Resource": resources,
-        }));
-    }
-    Ok(WantedRole {
-        name: role.name.clone(),
-        trust: json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "Service": "lambda.amazonaws.com" },
-                "Action": "sts:AssumeRole",
-            }],
-        }),
-        policy: json!({ "Version": "2012-10-17", "Statement": statements }),
-    })
-}
-
-fn wanted_function(
-    place: &Place,
-    role: Option<&str>,
-    function: &Function,
-    code: Option<&CodeId>,
-    lookup: &dyn Fn(&Reference<'_>) -> Option<String>,
-) -> Result<WantedFunction> {
-    let environment = function
-        .environment
-        .iter()
-        .map(|(name, text)| {
-            let value = resolve_text(text, lookup).map_err(|e| unresolved(&function.name, &e))?;
-            Ok((name.clone(), value))
-        })
-        .collect::<Result<_>>()?;
-    Ok(WantedFunction {
-        name: function.name.clone(),
-        log_group: log_group_name(&function.name),
-        role_arn: role.map_or_else(|| place.role(&function.role), str::to_owned),
-        own_role: role.is_none().then(|| function.role.clone()),
-        memory_mb: function.memory_mb,
-        timeout_s: function.timeout_s,
-        description: function.description.clone(),
-        environment,
-        sha256: code.map(|code| code.sha256.clone()).unwrap_or_default(),
-        architecture: code.map_or("x86_64", |code| code.architecture),
-    })
-}
-
-/// The methods of a resolved document whose integration invokes a function of the lab.
-fn routes(blueprint: &Blueprint, place: &Place, document: &Value) -> Vec<Route> {
-    let mut routes = Vec::new();
-    let Some(paths) = document.get("paths").and_then(Value::as_object) else { return routes };
-    for (path, item) in paths {
-        for method in METHODS {
-            let uri = item
-                .get(method)
-                .and_then(|operation| operation.get("x-amazon-apigateway-integration"))
-                .and_then(|integration| integration.get("uri"))
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let function = blueprint.functions.iter().find(|function| {
-                uri.split_once(&place.function(&function.name))
-                    .is_some_and(|(_, rest)| rest.starts_with(':') || rest.starts_with('/'))
-            });
-            if let Some(function) = function {
-                routes.push(Route {
-                    function: function.name.clone(),
-                    method: if method.starts_with("x-") {
-                        "*".into()
-                    } else {
-                        method.to_uppercase()
-                    },
-                    path: path.clone(),
-                });
+    /// The aliases that the stages name, each once, with the first stage that names it.
+    pub fn aliases(&self) -> Vec<&Stage> {
+        let mut distinct: Vec<&Stage> = Vec::new();
+        for stage in &self.stages {
+            if !distinct.iter().any(|known| known.alias == stage.alias) {
+                distinct.push(stage);
             }
         }
+        distinct
     }
-    routes
+
+    /// The alias that releases move, where there is one.
+    pub fn released(&self) -> Option<&str> {
+        let mut released = self.stages.iter().filter(|stage| stage.follows == Follows::Release);
+        released.next().map(|stage| stage.alias.as_str())
+    }
 }
 
 #[cfg(test)]
@@ -362,6 +217,6 @@ mod tests {
             "arn:aws:execute-api:eu-west-1:111122223333:a1/dev/*/"
         );
         assert_eq!(place.role("r"), "arn:aws:iam::111122223333:role/r");
-        assert_eq!(place.rest_api("x"), "arn:aws:apigateway:eu-west-1::/restapis/x");
+        assert_eq!(place.gateway("/restapis/x"), "arn:aws:apigateway:eu-west-1::/restapis/x");
     }
 }

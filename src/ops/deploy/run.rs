@@ -1,4 +1,4 @@
-//! One step at a time: what every step has at hand, and how it waits and repeats.
+//! A step that runs: what every step has at hand, and how it waits and repeats.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 use tokio_util::sync::CancellationToken;
 
-use super::action::Action;
+use super::kinds::{api, key, usage_plan};
 use super::observe::Live;
 use super::pack::Code;
 use super::wanted::Wanted;
@@ -20,10 +20,10 @@ pub(super) struct Context {
     pub wanted: Wanted,
     /// Code by function name.
     pub code: BTreeMap<String, Code>,
-    /// Ids of APIs by name; grows as APIs are made.
-    api_ids: Mutex<HashMap<String, String>>,
-    /// The deployment of each API's wanted definition; grows as deployments are made.
-    deployments: Mutex<HashMap<String, String>>,
+    /// What was live when the plan was made.
+    pub live: Live,
+    /// Ids by kind and name of what has no id of its own choosing; grows as things are made.
+    ids: Mutex<HashMap<(&'static str, String), String>>,
 }
 
 impl Context {
@@ -31,55 +31,38 @@ impl Context {
         target: Arc<Target>,
         wanted: Wanted,
         code: BTreeMap<String, Code>,
-        live: &Live,
+        live: Live,
     ) -> Self {
-        let api_ids = live.apis.iter().map(|(name, api)| (name.clone(), api.id.clone())).collect();
-        let deployments = wanted
-            .apis
-            .iter()
-            .filter_map(|api| {
-                let live = live.apis.get(&api.name)?;
-                let (id, _) =
-                    live.deployments.iter().find(|(_, hash)| *hash == api.definition.hash)?;
-                Some((api.name.clone(), id.clone()))
-            })
-            .collect();
-        Self {
-            target,
-            wanted,
-            code,
-            api_ids: Mutex::new(api_ids),
-            deployments: Mutex::new(deployments),
+        let mut ids = HashMap::new();
+        for (name, api) in &live.apis {
+            ids.insert((api::RESOURCE, name.clone()), api.id.clone());
         }
-    }
-
-    /// The id of an API that exists by now.
-    pub fn api_id(&self, name: &str) -> Result<String> {
-        self.api_ids
-            .lock()
-            .ok()
-            .and_then(|ids| ids.get(name).cloned())
-            .ok_or_else(|| missing("API", name))
-    }
-
-    pub fn set_api_id(&self, name: &str, id: String) {
-        if let Ok(mut ids) = self.api_ids.lock() {
-            ids.insert(name.to_owned(), id);
+        for api in &wanted.apis {
+            let live = live.apis.get(&api.name);
+            if let Some(id) = live.and_then(|live| live.held(&wanted, &api.definition.hash)) {
+                ids.insert((api::DEPLOYMENT, api.name.clone()), id.to_owned());
+            }
         }
+        // The oldest of several is used.
+        for key in live.keys.iter().rev() {
+            ids.insert((key::RESOURCE, key.name.clone()), key.id.clone());
+        }
+        for plan in live.plans.iter().rev() {
+            ids.insert((usage_plan::RESOURCE, plan.name.clone()), plan.id.clone());
+        }
+        Self { target, wanted, code, live, ids: Mutex::new(ids) }
     }
 
-    /// The deployment of an API's wanted definition, which exists by now.
-    pub fn deployment(&self, api: &str) -> Result<String> {
-        self.deployments
-            .lock()
-            .ok()
-            .and_then(|all| all.get(api).cloned())
-            .ok_or_else(|| missing("deployment", api))
+    /// The id of something that exists by now.
+    pub fn id(&self, kind: &'static str, name: &str) -> Result<String> {
+        let ids = self.ids.lock().ok();
+        ids.and_then(|ids| ids.get(&(kind, name.to_owned())).cloned())
+            .ok_or_else(|| missing(kind, name))
     }
 
-    pub fn set_deployment(&self, api: &str, id: String) {
-        if let Ok(mut all) = self.deployments.lock() {
-            all.insert(api.to_owned(), id);
+    pub fn set_id(&self, kind: &'static str, name: &str, id: String) {
+        if let Ok(mut ids) = self.ids.lock() {
+            ids.insert((kind, name.to_owned()), id);
         }
     }
 }
@@ -103,42 +86,6 @@ pub(super) struct StepRun {
 }
 
 impl StepRun {
-    /// Does what the step is for.
-    pub async fn perform(&self, action: &Action) -> Result<()> {
-        match action {
-            Action::CreateRole(name) => self.create_role(name).await,
-            Action::UpdateTrust(name) => self.update_trust(name).await,
-            Action::PutRolePolicy(name) => self.put_role_policy(name).await,
-            Action::CreateTable(name) => self.create_table(name).await,
-            Action::CreateLogGroup(name) => self.create_log_group(name).await,
-            Action::SetRetention(name) => self.set_retention(name).await,
-            Action::CreateFunction(name) => self.create_function(name).await,
-            Action::UpdateCode(name) => self.update_code(name).await,
-            Action::UpdateConfiguration(name) => self.update_configuration(name).await,
-            Action::CreateAlias { function, alias, to } => {
-                self.create_alias(function, alias, to).await
-            }
-            Action::FollowLatest { function, alias } => self.follow_latest(function, alias).await,
-            Action::Grant(grant) => self.grant(grant).await,
-            Action::Revoke { function, alias, statement } => {
-                self.revoke(function, alias, statement).await
-            }
-            Action::ImportApi(name) => self.import_api(name).await,
-            Action::PutApi(name) => self.put_api(name).await,
-            Action::TagApi(name) => self.tag_api(name).await,
-            Action::CreateDeployment(name) => self.create_deployment(name).await,
-            Action::CreateStage { api, stage } => self.create_stage(api, stage).await,
-            Action::UpdateStage { api, stage, moves } => {
-                self.update_stage(api, stage, *moves).await
-            }
-            Action::DeleteApi(id) => self.delete_api(id).await,
-            Action::DeleteFunction(name) => self.delete_function(name).await,
-            Action::DeleteLogGroup(name) => self.delete_log_group(name).await,
-            Action::DeleteTable(name) => self.delete_table(name).await,
-            Action::DeleteRole(name) => self.delete_role(name).await,
-        }
-    }
-
     pub(super) fn target(&self) -> &Target {
         &self.context.target
     }
@@ -243,7 +190,9 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
     match failure.code.as_deref().unwrap_or_default() {
         // Lambda sees a new role with a delay: only these two texts mean that.
         "InvalidParameterValueException"
-            if says("cannot be assumed by Lambda") || says("does not have permissions to call") =>
+            if says("cannot be assumed by Lambda")
+                || says("does not have permissions to call")
+                || says("Cannot access stream") =>
         {
             let pause = grows(500, Duration::from_secs(5));
             new("the role to become usable", pause, Duration::from_mins(2))
@@ -261,6 +210,15 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
         "OperationAbortedException" => {
             let pause = grows(500, Duration::from_secs(2));
             new("another change of the log group to end", pause, Duration::from_mins(1))
+        }
+        // API Gateway, too, sees a new role with a delay.
+        "BadRequestException" if says("role ARN does not have required permissions") => {
+            let pause = grows(500, Duration::from_secs(5));
+            new("the role to become usable", pause, Duration::from_mins(2))
+        }
+        // SQS keeps the name of a deleted queue for a minute.
+        "QueueDeletedRecently" | "AWS.SimpleQueueService.QueueDeletedRecently" => {
+            new("the name of the deleted queue", Duration::from_secs(5), Duration::from_secs(90))
         }
         "ResourceInUseException" | "DeleteConflict" | "DeleteConflictException" => {
             let pause = grows(200, Duration::from_secs(2));

@@ -1,0 +1,185 @@
+//! What a stage serves beside what the document says, told from the stage's export.
+//!
+//! API Gateway writes much into an export that a document need not say, and fills in what it left out:
+//! both are brought to what decides how a request is answered, and that is compared.
+
+use std::collections::BTreeMap;
+
+use labdeck_aws::{Failure, FailureKind, Result, Target};
+use serde_json::{Map, Value, json};
+
+use super::api::METHODS;
+use crate::deploy::settings::sorted;
+
+const INTEGRATION: &str = "x-amazon-apigateway-integration";
+
+/// Where the definition that a stage serves is not as the document. Nothing where the stage does not
+/// exist, or may not be exported.
+pub async fn observe(
+    target: &Target,
+    api_id: &str,
+    stage: &str,
+    document: &Value,
+) -> Result<Vec<String>> {
+    let answer = target
+        .apigateway()
+        .get_export()
+        .rest_api_id(api_id)
+        .stage_name(stage)
+        .export_type("oas30")
+        .accepts("application/json")
+        .parameters("extensions", "apigateway")
+        .send()
+        .await
+        .map_err(|e| Failure::from_sdk(format!("exporting stage {stage} of API {api_id}"), &e));
+    let export = match answer {
+        Ok(answer) => answer.body.map(|body| body.into_inner()).unwrap_or_default(),
+        Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Denied) => {
+            return Ok(Vec::new());
+        }
+        Err(failure) => return Err(failure),
+    };
+    Ok(match serde_json::from_slice(&export) {
+        Ok(export) => differences(document, &export),
+        Err(_) => Vec::new(),
+    })
+}
+
+/// Every method that is not in `export` as in `document`.
+fn differences(document: &Value, export: &Value) -> Vec<String> {
+    let (wanted, live) = (normalised(document), normalised(export));
+    let mut all = Vec::new();
+    for (method, parts) in &wanted {
+        match live.get(method) {
+            None => all.push(format!("{method} was removed")),
+            Some(live) => {
+                let changed: Vec<&str> = parts
+                    .iter()
+                    .filter(|(part, value)| live.get(*part) != Some(value))
+                    .map(|(part, _)| *part)
+                    .collect();
+                if !changed.is_empty() {
+                    all.push(format!("{method}: {} changed", changed.join(", ")));
+                }
+            }
+        }
+    }
+    let added = live.keys().filter(|method| !wanted.contains_key(*method));
+    all.extend(added.map(|method| format!("{method} was added")));
+    all
+}
+
+type Parts = BTreeMap<&'static str, Value>;
+
+/// Every method of a document with what decides how it answers.
+fn normalised(document: &Value) -> BTreeMap<String, Parts> {
+    let mut methods = BTreeMap::new();
+    let none = Map::new();
+    let paths = document.get("paths").and_then(Value::as_object).unwrap_or(&none);
+    for (path, item) in paths {
+        for verb in METHODS {
+            let Some(operation) = item.get(verb) else { continue };
+            let name = if verb.starts_with("x-") { "ANY".to_owned() } else { verb.to_uppercase() };
+            methods.insert(format!("{name} {path}"), parts(document, operation));
+        }
+    }
+    methods
+}
+
+fn parts(document: &Value, operation: &Value) -> Parts {
+    let integration = &operation[INTEGRATION];
+    let text = |name: &str| integration[name].as_str().unwrap_or_default().to_owned();
+    let kind = text("type").to_lowercase();
+    let mut target = json!({ "type": kind });
+    if kind != "mock" {
+        target["uri"] = json!(text("uri"));
+        target["httpMethod"] = json!(text("httpMethod").to_uppercase());
+    }
+    let mut keys: Vec<&str> = integration["cacheKeyParameters"]
+        .as_array()
+        .map(|keys| keys.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    keys.sort_unstable();
+    let security = operation.get("security").or_else(|| document.get("security"));
+    let guarded = security.and_then(Value::as_array).is_some_and(|all| {
+        all.iter().any(|one| one.as_object().is_some_and(|schemes| !schemes.is_empty()))
+    });
+    BTreeMap::from([
+        ("integration", target),
+        ("cache key", json!(keys)),
+        ("API key", json!(guarded)),
+        ("request template", filled(&integration["requestTemplates"])),
+        ("request mapping", filled(&integration["requestParameters"])),
+        ("responses", responses(&integration["responses"], kind.ends_with("_proxy"))),
+    ])
+}
+
+/// The members that hold a text.
+fn filled(members: &Value) -> Value {
+    let none = Map::new();
+    let members = members.as_object().unwrap_or(&none).iter();
+    let held: Map<String, Value> = members
+        .filter(|(_, value)| value.as_str().is_some_and(|text| !text.is_empty()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    sorted(&Value::Object(held))
+}
+
+/// Integration responses by pattern. Those of a proxy integration decide nothing.
+fn responses(responses: &Value, proxy: bool) -> Value {
+    let none = Map::new();
+    let all = responses.as_object().filter(|_| !proxy).unwrap_or(&none).iter();
+    let shown: Map<String, Value> = all
+        .map(|(pattern, response)| {
+            let status = match &response["statusCode"] {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let shown = json!({
+                "status": status,
+                "templates": filled(&response["responseTemplates"]),
+                "parameters": filled(&response["responseParameters"]),
+            });
+            (pattern.clone(), shown)
+        })
+        .collect();
+    sorted(&Value::Object(shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(uri: &str) -> Value {
+        json!({
+            "paths": { "/pets": { "get": {
+                "security": [{ "api_key": [] }],
+                INTEGRATION: { "type": "aws_proxy", "httpMethod": "POST", "uri": uri },
+            }}},
+        })
+    }
+
+    #[test]
+    fn what_api_gateway_fills_in_is_no_difference() {
+        let mut export = document("u");
+        let integration = &mut export["paths"]["/pets"]["get"][INTEGRATION];
+        integration["type"] = json!("AWS_PROXY");
+        integration["passthroughBehavior"] = json!("when_no_match");
+        integration["timeoutInMillis"] = json!(29000);
+        integration["responses"] = json!({ "default": { "statusCode": "200" } });
+        export["servers"] = json!([{ "url": "https://x" }]);
+        assert_eq!(differences(&document("u"), &export), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_changed_method_is_named_with_what_changed() {
+        let mut export = document("other");
+        export["paths"]["/pets"]["get"]["security"] = json!([]);
+        export["paths"]["/more"] = json!({ "post": { INTEGRATION: { "type": "mock" } } });
+        assert_eq!(
+            differences(&document("u"), &export),
+            ["GET /pets: API key, integration changed", "POST /more was added"]
+        );
+        assert_eq!(differences(&export, &json!({})).len(), 2);
+    }
+}

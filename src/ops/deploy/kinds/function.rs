@@ -1,0 +1,621 @@
+//! Functions: code, configuration, reserved concurrency.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, Runtime, State, TracingConfig, TracingMode,
+};
+use futures_util::future::{try_join, try_join_all};
+use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_lab::blueprint::Function;
+use serde::{Deserialize, Serialize};
+
+use super::alias::LiveAlias;
+use super::asynchronous::{self, AsynchronousSettings};
+use super::log_group::function_log_group;
+use super::{alias, log_group, permission, provisioned, role};
+use crate::deploy::graph::Planner;
+use crate::deploy::observe::Owner;
+use crate::deploy::pack::Code;
+use crate::deploy::plan::{Change, Verb};
+use crate::deploy::resolve::Resolver;
+use crate::deploy::run::{StepRun, missing};
+use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec, changes};
+use crate::deploy::wanted::{CodeId, Wanted};
+use crate::live::{self, LAB_TAG, existing};
+
+/// What the plan calls it.
+pub const RESOURCE: &str = "function";
+/// How long an upload may take.
+const UPLOAD: Duration = Duration::from_mins(10);
+/// How long a function may take to become active or updated (the SDKs' waiters: 300 times 1 s).
+const SETTLE: Duration = Duration::from_mins(5);
+
+/// What a function is set to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSettings {
+    /// Base64 SHA-256 of the zip of `$LATEST`.
+    pub code: String,
+    /// `x86_64` or `arm64`.
+    pub processor: String,
+    /// MB.
+    pub memory: i32,
+    /// Seconds.
+    pub timeout: i32,
+    /// ARN of the execution role.
+    pub role: String,
+    /// One line.
+    pub description: String,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// Whether requests are traced.
+    pub tracing: bool,
+    /// ARN of where undelivered events go.
+    pub dead_letter: Option<String>,
+    /// Executions that are kept for it.
+    pub reserved: Option<i32>,
+}
+
+/// Fields that an upload of code sets.
+const OF_CODE: [&str; 2] = ["code", "processor"];
+/// The field that calls of its own set.
+const RESERVED: &str = "reserved";
+
+impl Settings for FunctionSettings {
+    const LATE: &'static [&'static str] = &[RESERVED];
+
+    fn shown(field: &str) -> Shown {
+        match field {
+            "code" => Shown::Digest,
+            "memory" => Shown::Value("MB"),
+            "timeout" => Shown::Value("s"),
+            "description" => Shown::Hidden,
+            "environment" => Shown::Names,
+            _ => Shown::Value(""),
+        }
+    }
+}
+
+/// A function that is wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedFunction {
+    /// Name.
+    pub name: String,
+    /// Its log group.
+    pub log_group: String,
+    /// Name of the role of the lab's own that it needs, if any.
+    pub own_role: Option<String>,
+    /// Settings.
+    pub spec: Spec<FunctionSettings>,
+    /// How asynchronous invocations are tried.
+    pub asynchronous: Option<Spec<AsynchronousSettings>>,
+    /// Environments that are kept ready for its released alias.
+    pub provisioned: Option<i32>,
+    /// Names of queues and topics that must exist before it: dead letters and destinations.
+    pub needs: Vec<(&'static str, String)>,
+}
+
+/// A function that is live.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveFunction {
+    /// Whose it is, and its settings.
+    pub found: Found<FunctionSettings>,
+    /// Whether its creation or last update failed.
+    pub failed: bool,
+    /// Newest published version; read when an alias needs it.
+    pub newest_version: Option<String>,
+    /// Aliases by name.
+    pub aliases: BTreeMap<String, LiveAlias>,
+    /// Labdeck's permissions by alias (empty: the function itself) and statement id: what each allows
+    /// to be the source.
+    pub permissions: BTreeMap<String, BTreeMap<String, String>>,
+    /// How asynchronous invocations are tried, by alias (empty: the function itself).
+    pub asynchronous: BTreeMap<String, Found<AsynchronousSettings>>,
+    /// Environments that are kept ready, by alias.
+    pub provisioned: BTreeMap<String, i32>,
+}
+
+/// What is done to a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FunctionAction {
+    /// Make it and wait until it can be used.
+    Create(String),
+    /// Give it new code. With `last`, write down what it was given.
+    Code {
+        /// Name.
+        name: String,
+        /// Whether no other step on the function follows.
+        last: bool,
+    },
+    /// Give it new settings and write down what it was given.
+    Configure {
+        /// Name.
+        name: String,
+        /// Whether its configuration changes.
+        configuration: bool,
+        /// Whether its reserved concurrency changes.
+        reserved: bool,
+    },
+    /// Remove it with its versions and aliases.
+    Delete(String),
+}
+
+/// The functions of a blueprint.
+pub fn wanted(
+    resolver: &Resolver<'_>,
+    code: &BTreeMap<String, CodeId>,
+) -> Result<Vec<WantedFunction>> {
+    let functions = resolver.blueprint.functions.iter();
+    functions
+        .map(|function| wanted_function(resolver, function, code.get(&function.name)))
+        .collect()
+}
+
+fn wanted_function(
+    resolver: &Resolver<'_>,
+    function: &Function,
+    code: Option<&CodeId>,
+) -> Result<WantedFunction> {
+    let mut environment = BTreeMap::new();
+    for (name, text) in &function.environment {
+        if let Some(value) = resolver.text_if_set(&function.name, text)? {
+            environment.insert(name.clone(), value);
+        }
+    }
+    let role = resolver.role.clone();
+    let settings = FunctionSettings {
+        code: code.map(|code| code.sha256.clone()).unwrap_or_default(),
+        processor: code.map_or(function.architecture.as_str(), |code| code.architecture).to_owned(),
+        memory: function.memory_mb,
+        timeout: function.timeout_s,
+        role: role.unwrap_or_else(|| resolver.place.role(&function.role)),
+        description: function.description.clone(),
+        environment,
+        tracing: function.tracing,
+        dead_letter: function.dead_letter.as_ref().map(|to| resolver.destination(to)),
+        reserved: function.reserved_concurrency,
+    };
+    let mut needs: Vec<_> = function.dead_letter.iter().map(asynchronous::needs).collect();
+    if let Some(config) = &function.asynchronous {
+        needs.extend(config.on_success.iter().chain(&config.on_failure).map(asynchronous::needs));
+    }
+    Ok(WantedFunction {
+        name: function.name.clone(),
+        log_group: function_log_group(&function.name),
+        own_role: resolver.role.is_none().then(|| function.role.clone()),
+        spec: Spec::new(settings),
+        asynchronous: function
+            .asynchronous
+            .as_ref()
+            .map(|config| Spec::new(AsynchronousSettings::new(resolver, config))),
+        provisioned: function.provisioned_concurrency,
+        needs,
+    })
+}
+
+/// Reads a function with its aliases, permissions and what goes with them.
+pub async fn observe(
+    target: &Target,
+    wanted: &Wanted,
+    function: &WantedFunction,
+) -> Result<Option<(String, LiveFunction)>> {
+    let name = &function.name;
+    let mut qualifiers: Vec<&str> = wanted.aliases().iter().map(|s| s.alias.as_str()).collect();
+    if wanted.released().is_none() && permission::of_events(wanted, name).next().is_some() {
+        qualifiers.push("");
+    }
+    let permissions =
+        try_join_all(qualifiers.iter().map(|alias| permission::observe(target, name, alias)));
+    let (live, (live_aliases, permissions)) =
+        try_join(live::function(target, name), try_join(live::aliases(target, name), permissions))
+            .await?;
+    let Some(live) = live else { return Ok(None) };
+    let tags = live::function_tags(&live);
+    let reserved = live.concurrency().and_then(|c| c.reserved_concurrent_executions());
+    let configuration = live.configuration.unwrap_or_else(none);
+    let aliases: BTreeMap<String, LiveAlias> =
+        live_aliases.into_iter().map(alias::live_alias).collect();
+    let needs_versions = wanted.released().is_some_and(|released| !aliases.contains_key(released));
+    let versions =
+        async { if needs_versions { live::versions(target, name).await } else { Ok(Vec::new()) } };
+    let (versions, (asynchronous, provisioned)) = try_join(
+        versions,
+        try_join(
+            asynchronous::observe(target, function, &tags),
+            provisioned::observe(target, function, &tags, wanted.released()),
+        ),
+    )
+    .await?;
+    let number = |v: &FunctionConfiguration| v.version().and_then(|v| v.parse::<u64>().ok());
+    let failed = configuration.state() == Some(&State::Failed)
+        || configuration.last_update_status() == Some(&LastUpdateStatus::Failed);
+    let settings = settings_of(configuration, reserved);
+    let live = LiveFunction {
+        found: Found::new(&wanted.lab, settings, |key| tags.get(key).cloned()),
+        failed,
+        newest_version: versions.iter().filter_map(number).max().map(|v| v.to_string()),
+        aliases,
+        permissions: qualifiers
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .zip(permissions)
+            .filter(|(_, statements)| !statements.is_empty())
+            .collect(),
+        asynchronous,
+        provisioned,
+    };
+    Ok(Some((name.clone(), live)))
+}
+
+fn settings_of(configuration: FunctionConfiguration, reserved: Option<i32>) -> FunctionSettings {
+    let tracing = configuration.tracing_config().and_then(|tracing| tracing.mode());
+    let processor = configuration.architectures().first();
+    FunctionSettings {
+        tracing: tracing == Some(&TracingMode::Active),
+        processor: processor.map_or_else(|| "x86_64".to_owned(), ToString::to_string),
+        environment: configuration
+            .environment()
+            .and_then(|environment| environment.variables())
+            .map(|all| all.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
+            .unwrap_or_default(),
+        dead_letter: configuration
+            .dead_letter_config()
+            .and_then(|dead| dead.target_arn())
+            .filter(|arn| !arn.is_empty())
+            .map(str::to_owned),
+        code: configuration.code_sha256.unwrap_or_default(),
+        memory: configuration.memory_size.unwrap_or_default(),
+        timeout: configuration.timeout.unwrap_or_default(),
+        role: configuration.role.unwrap_or_default(),
+        description: configuration.description.unwrap_or_default(),
+        reserved,
+    }
+}
+
+fn none() -> FunctionConfiguration {
+    FunctionConfiguration::builder().build()
+}
+
+/// Plans the functions with their aliases and what goes with these.
+pub fn plan(planner: &mut Planner<'_>) {
+    for function in &planner.wanted.functions {
+        let mut after = planner.of(log_group::RESOURCE, &function.log_group);
+        if let Some(role) = &function.own_role {
+            after.extend(planner.of(role::RESOURCE, role));
+        }
+        for (kind, name) in &function.needs {
+            after.extend(planner.of(kind, name));
+        }
+        plan_function(planner, function, &after);
+        alias::plan(planner, function);
+    }
+}
+
+fn plan_function(planner: &mut Planner<'_>, function: &WantedFunction, after: &[usize]) {
+    let name = &function.name;
+    let Some(live) = planner.live.functions.get(name) else {
+        planner.create(RESOURCE, name, after, FunctionAction::Create(name.clone()));
+        return;
+    };
+    let all = changes(&function.spec, &live.found);
+    let (code, others): (Vec<Change>, Vec<Change>) =
+        all.into_iter().partition(|change| OF_CODE.contains(&change.field.as_str()));
+    let mut after = after.to_vec();
+    let last = others.is_empty();
+    let action = FunctionAction::Code { name: name.clone(), last };
+    let behind = function.spec.record != live.found.record;
+    if live.failed && code.is_empty() {
+        let reason = "its last update failed";
+        after = vec![planner.step(Verb::Update, RESOURCE, name, reason, &after, action)];
+    } else if !code.is_empty() {
+        after = vec![planner.change(RESOURCE, name, code, &after, action)];
+    } else if last && behind {
+        let action =
+            FunctionAction::Configure { name: name.clone(), configuration: false, reserved: false };
+        planner.remember(RESOURCE, name, &after, action);
+    }
+    if !last {
+        let reserved = others.iter().any(|change| change.field == RESERVED);
+        let configuration = others.iter().any(|change| change.field != RESERVED);
+        let action = FunctionAction::Configure { name: name.clone(), configuration, reserved };
+        let apart = others.iter().any(|c| c.field == "role" || c.field == "dead_letter");
+        // Lambda takes one update of a function at a time: the settings follow the code.
+        planner.change(RESOURCE, name, others, &after, action);
+        if apart && planner.wanted.released().is_some() {
+            planner.note(format!(
+                "the next version of {name} has another role or dead-letter queue than the released \
+                 one: Lambda does not split traffic between the two, promote it at once"
+            ));
+        }
+    }
+}
+
+/// Plans to remove the functions; answers the steps.
+pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
+    for function in &planner.wanted.functions {
+        let live = planner.live.functions.get(&function.name);
+        if live.is_some_and(|live| live.found.owner == Owner::Lab) {
+            let reason = "with its versions, aliases and permissions";
+            let action = FunctionAction::Delete(function.name.clone());
+            planner.step(Verb::Delete, RESOURCE, &function.name, reason, after, action);
+        }
+    }
+}
+
+fn patient_upload() -> aws_sdk_lambda::config::Builder {
+    aws_sdk_lambda::config::Builder::new().timeout_config(
+        TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .read_timeout(UPLOAD)
+            .build(),
+    )
+}
+
+impl Wanted {
+    pub(super) fn function(&self, name: &str) -> Result<&WantedFunction> {
+        let function = self.functions.iter().find(|function| function.name == name);
+        function.ok_or_else(|| missing(RESOURCE, name))
+    }
+}
+
+fn environment(settings: &FunctionSettings) -> Environment {
+    let variables: HashMap<String, String> =
+        settings.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Environment::builder().set_variables(Some(variables)).build()
+}
+
+fn tracing(settings: &FunctionSettings) -> TracingConfig {
+    let mode = if settings.tracing { TracingMode::Active } else { TracingMode::PassThrough };
+    TracingConfig::builder().mode(mode).build()
+}
+
+impl StepRun {
+    pub(crate) async fn on_function(&self, action: &FunctionAction) -> Result<()> {
+        match action {
+            FunctionAction::Create(name) => self.create_function(name).await,
+            FunctionAction::Code { name, last } => self.update_code(name, *last).await,
+            FunctionAction::Configure { name, configuration, reserved } => {
+                if *configuration {
+                    self.update_configuration(name).await?;
+                }
+                if *reserved {
+                    self.set_reserved(name).await?;
+                }
+                self.remember_function(name).await
+            }
+            FunctionAction::Delete(name) => self.delete_function(name).await,
+        }
+    }
+
+    fn code(&self, name: &str) -> Result<&Code> {
+        self.context.code.get(name).ok_or_else(|| missing("code of function", name))
+    }
+
+    async fn create_function(&self, name: &str) -> Result<()> {
+        let function = self.context.wanted.function(name)?;
+        let settings = &function.spec.settings;
+        let code = self.code(name)?;
+        let dead_letter = settings.dead_letter.as_ref();
+        let dead_letter =
+            dead_letter.map(|arn| DeadLetterConfig::builder().target_arn(arn).build());
+        let mut call = self
+            .target()
+            .lambda()
+            .create_function()
+            .function_name(name)
+            .runtime(Runtime::from("provided.al2023"))
+            .handler("bootstrap")
+            .role(&settings.role)
+            .code(FunctionCode::builder().zip_file(Blob::new(&*code.zip)).build())
+            .architectures(Architecture::from(code.architecture))
+            .memory_size(settings.memory)
+            .timeout(settings.timeout)
+            .description(&settings.description)
+            .environment(environment(settings))
+            .set_dead_letter_config(dead_letter)
+            .tags(LAB_TAG, &self.context.wanted.lab)
+            .tags(APPLIED_TAG, function.spec.record.text());
+        if settings.tracing {
+            call = call.tracing_config(tracing(settings));
+        }
+        if let Some(config) = &function.asynchronous {
+            call = call.tags(asynchronous::TAG, config.record.text());
+        }
+        if function.provisioned.is_some() {
+            call = call.tags(provisioned::TAG, provisioned::MARK);
+        }
+        let made = self
+            .patiently(|| async {
+                call.clone()
+                    .customize()
+                    .config_override(patient_upload())
+                    .send()
+                    .await
+                    .map_err(|e| Failure::from_sdk(format!("creating function {name}"), &e))
+            })
+            .await;
+        match made {
+            Ok(_) => {}
+            // Made by the attempt before, whose answer was lost.
+            Err(failure) if failure.kind == FailureKind::Conflict => {}
+            Err(failure) => return Err(failure),
+        }
+        self.settled(name).await?;
+        if settings.reserved.is_some() { self.set_reserved(name).await } else { Ok(()) }
+    }
+
+    async fn update_code(&self, name: &str, last: bool) -> Result<()> {
+        let code = self.code(name)?;
+        let done = self
+            .patiently(|| async {
+                let revision = self.settled_or_failed(name).await?.revision_id;
+                self.target()
+                    .lambda()
+                    .update_function_code()
+                    .function_name(name)
+                    .zip_file(Blob::new(&*code.zip))
+                    .architectures(Architecture::from(code.architecture))
+                    .set_revision_id(revision)
+                    .customize()
+                    .config_override(patient_upload())
+                    .send()
+                    .await
+                    .map(|_| ())
+                    .map_err(|e| Failure::from_sdk(format!("updating the code of {name}"), &e))
+            })
+            .await;
+        let wanted = &self.context.wanted.function(name)?.spec.settings;
+        self.unless_made(name, done, |live| live.code == wanted.code).await?;
+        let remembered = async { if last { self.remember_function(name).await } else { Ok(()) } };
+        try_join(self.settled(name), remembered).await.map(|_| ())
+    }
+
+    async fn update_configuration(&self, name: &str) -> Result<()> {
+        let settings = &self.context.wanted.function(name)?.spec.settings;
+        let live = self.context.live.functions.get(name).map(|live| &live.found.settings);
+        let traced = live.is_some_and(|live| live.tracing) || settings.tracing;
+        let dead = live.is_some_and(|live| live.dead_letter.is_some());
+        // An empty ARN takes a dead-letter queue away.
+        let dead_letter = (dead || settings.dead_letter.is_some()).then(|| {
+            let arn = settings.dead_letter.as_deref().unwrap_or_default();
+            DeadLetterConfig::builder().target_arn(arn).build()
+        });
+        let done = self
+            .patiently(|| async {
+                let revision = self.settled_or_failed(name).await?.revision_id;
+                self.target()
+                    .lambda()
+                    .update_function_configuration()
+                    .function_name(name)
+                    .role(&settings.role)
+                    .memory_size(settings.memory)
+                    .timeout(settings.timeout)
+                    .description(&settings.description)
+                    .environment(environment(settings))
+                    .set_tracing_config(traced.then(|| tracing(settings)))
+                    .set_dead_letter_config(dead_letter.clone())
+                    .set_revision_id(revision)
+                    .send()
+                    .await
+                    .map(|_| ())
+                    .map_err(|e| Failure::from_sdk(format!("updating the settings of {name}"), &e))
+            })
+            .await;
+        let as_wanted = |live: &FunctionSettings| {
+            FunctionSettings {
+                code: settings.code.clone(),
+                processor: settings.processor.clone(),
+                reserved: settings.reserved,
+                ..live.clone()
+            } == *settings
+        };
+        self.unless_made(name, done, as_wanted).await?;
+        self.settled(name).await.map(|_| ())
+    }
+
+    /// A guarded update that is refused since the function changed in between may have been refused
+    /// its own repetition, when the first answer was lost: what is live says it.
+    async fn unless_made(
+        &self,
+        name: &str,
+        done: Result<()>,
+        made: impl Fn(&FunctionSettings) -> bool,
+    ) -> Result<()> {
+        match done {
+            Err(failure) if failure.has_code(&["PreconditionFailedException"]) => {
+                let live = live::function(self.target(), name).await?;
+                let configuration = live.and_then(|live| live.configuration);
+                match configuration.map(|live| settings_of(live, None)) {
+                    Some(live) if made(&live) => Ok(()),
+                    _ => Err(failure),
+                }
+            }
+            other => other,
+        }
+    }
+
+    async fn set_reserved(&self, name: &str) -> Result<()> {
+        let reserved = self.context.wanted.function(name)?.spec.settings.reserved;
+        let what = format!("setting the reserved concurrency of {name}");
+        self.patiently(|| async {
+            let lambda = self.target().lambda();
+            match reserved {
+                Some(count) => {
+                    let call = lambda.put_function_concurrency().function_name(name);
+                    let done = call.reserved_concurrent_executions(count).send().await;
+                    done.map(|_| ()).map_err(|e| Failure::from_sdk(&what, &e))
+                }
+                None => {
+                    let done =
+                        lambda.delete_function_concurrency().function_name(name).send().await;
+                    existing(done.map_err(|e| Failure::from_sdk(&what, &e))).map(|_| ())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Writes down what a function was given.
+    async fn remember_function(&self, name: &str) -> Result<()> {
+        let record = self.context.wanted.function(name)?.spec.record.text();
+        self.tag_function(name, APPLIED_TAG, &record).await
+    }
+
+    pub(super) async fn tag_function(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        let arn = self.context.wanted.place.function(name);
+        self.patiently(|| async {
+            let call = self.target().lambda().tag_resource().resource(&arn).tags(key, value);
+            let done = call.send().await;
+            done.map_err(|e| Failure::from_sdk(format!("tagging function {name}"), &e))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Waits until the function can be used and no update of it runs.
+    pub(super) async fn settled(&self, name: &str) -> Result<GetFunctionConfigurationOutput> {
+        let function = self.settled_or_failed(name).await?;
+        let what = || format!("waiting for function {name}");
+        if function.state == Some(State::Failed) {
+            let why = function.state_reason.unwrap_or_else(|| "its creation failed".to_owned());
+            return Err(Failure::new(FailureKind::Service, what(), why));
+        }
+        if function.last_update_status == Some(LastUpdateStatus::Failed) {
+            let why = function
+                .last_update_status_reason
+                .unwrap_or_else(|| "its update failed".to_owned());
+            return Err(Failure::new(FailureKind::Service, what(), why));
+        }
+        Ok(function)
+    }
+
+    async fn settled_or_failed(&self, name: &str) -> Result<GetFunctionConfigurationOutput> {
+        let waits_for = format!("function {name} to become active");
+        self.until(&waits_for, SETTLE, || async {
+            let call = self.target().lambda().get_function_configuration().function_name(name);
+            let what = format!("reading function {name}");
+            let function = call.send().await.map_err(|e| Failure::from_sdk(what, &e))?;
+            let usable = matches!(
+                function.state,
+                None | Some(State::Active | State::Inactive | State::Failed)
+            );
+            let updating = function.last_update_status == Some(LastUpdateStatus::InProgress);
+            Ok((usable && !updating).then_some(function))
+        })
+        .await
+    }
+
+    async fn delete_function(&self, name: &str) -> Result<()> {
+        self.patiently(|| async {
+            let done = self.target().lambda().delete_function().function_name(name).send().await;
+            existing(done.map_err(|e| Failure::from_sdk(format!("deleting function {name}"), &e)))
+        })
+        .await
+        .map(|_| ())
+    }
+}
