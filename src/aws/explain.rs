@@ -142,13 +142,19 @@ fn kind_of(code: &str, status: Option<u16>) -> FailureKind {
         | "ResourceNotFoundException"
         | "NoSuchEntity"
         | "NoSuchEntityException"
-        | "TableNotFoundException" => FailureKind::NotFound,
+        | "TableNotFoundException"
+        | "NotFound"
+        | "ResourceNotFound"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue" => FailureKind::NotFound,
         "ConflictException"
         | "ResourceConflictException"
         | "PreconditionFailedException"
         | "EntityAlreadyExists"
         | "EntityAlreadyExistsException"
         | "ResourceAlreadyExistsException"
+        | "QueueNameExists"
+        | "QueueAlreadyExists"
         | "ResourceInUseException"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
@@ -158,6 +164,7 @@ fn kind_of(code: &str, status: Option<u16>) -> FailureKind {
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"
+        | "Throttled"
         | "RequestThrottled"
         | "RequestThrottledException"
         | "TooManyRequestsException"
@@ -169,6 +176,7 @@ fn kind_of(code: &str, status: Option<u16>) -> FailureKind {
         | "SerializationException"
         | "BadRequestException"
         | "InvalidParameterException"
+        | "InvalidParameter"
         | "InvalidParameterValueException"
         | "InvalidRequestContentException"
         | "InvalidInput"
@@ -229,5 +237,7 @@ mod tests {
         assert_eq!(kind_of("BadRequestException", Some(400)), FailureKind::Invalid);
         assert_eq!(kind_of("NotImplementedException", Some(501)), FailureKind::Service);
         assert_eq!(kind_of("", Some(404)), FailureKind::NotFound);
+        let queue = "AWS.SimpleQueueService.NonExistentQueue";
+        assert_eq!(kind_of(queue, Some(400)), FailureKind::NotFound);
     }
 }

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::inbox;
 use crate::lambda::CODE_PATH;
 use crate::lifecycle::usage::directory_bytes;
 use crate::protocol::{empty, json_answer};
@@ -53,6 +54,16 @@ impl Admin {
             let query = head.uri.query().unwrap_or("");
             return server.services.lambda.download(hash, query).await;
         }
+        if let (&Method::POST, Some(name)) =
+            (&head.method, head.uri.path().strip_prefix(inbox::PATH))
+            && inbox::is_name(name)
+        {
+            let Ok(body) = read_body(body, &head.headers, inbox::BODY).await else {
+                return message(413, "The message is too long or did not arrive.");
+            };
+            let services = &server.services;
+            return inbox::take(&services.core, &services.sns, name, &head.headers, &body).await;
+        }
         if !self.is_authorized(&head) {
             return message(401, "This needs the admin token of the state directory.");
         }
@@ -65,6 +76,11 @@ impl Admin {
             (&Method::GET, ["attach"]) => attach(server),
             (&Method::POST, ["stop"]) => stop(server, &body).await,
             (method, ["faults"]) => faults(server, method, &body),
+            (&Method::GET, ["inbox"]) => inbox::told(&server.services.core, None).await,
+            (&Method::GET, ["inbox", name]) => {
+                inbox::told(&server.services.core, Some(*name)).await
+            }
+            (&Method::DELETE, ["inbox"]) => inbox::emptied(&server.services.core).await,
             (&Method::GET, ["asked"]) => json_answer(200, &server.services.iam.asked.told()),
             (method, ["tables", table, "latency"]) => latency(server, method, table, &body),
             _ => message(404, &format!("The admin API has no {} /_labdeck/{path}.", head.method)),

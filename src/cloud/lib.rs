@@ -15,6 +15,7 @@ pub mod event_pattern;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod iam;
+mod inbox;
 pub mod lambda;
 pub mod layout;
 pub mod lifecycle;

@@ -113,8 +113,15 @@ impl Sns {
     }
 
     pub(super) async fn confirm(&self, form: &Form) -> Result<Xml, AwsError> {
-        let topic = self.topic(form.required("TopicArn")?)?;
-        let token = form.required("Token")?;
+        let arn = self.confirm_token(form.required("TopicArn")?, form.required("Token")?).await?;
+        let mut xml = Xml::default();
+        xml.text("SubscriptionArn", &arn);
+        Ok(xml)
+    }
+
+    /// Confirms the subscription of a topic that waits with this token; answers its ARN.
+    pub async fn confirm_token(&self, topic: &str, token: &str) -> Result<String, AwsError> {
+        let topic = self.topic(topic)?;
         let _writing = self.writing.lock().await;
         let pending = self
             .subscriptions_of(Some(&topic.name))
@@ -122,10 +129,7 @@ impl Sns {
             .find(|s| s.token.as_deref().is_some_and(|t| crate::server::same(t, token)));
         let pending = pending.ok_or_else(|| invalid("Token"))?;
         let confirmed = Subscription { token: None, ..Subscription::clone(&pending) };
-        let confirmed = self.write_subscription(confirmed).await?;
-        let mut xml = Xml::default();
-        xml.text("SubscriptionArn", &confirmed.arn());
-        Ok(xml)
+        Ok(self.write_subscription(confirmed).await?.arn())
     }
 
     /// One that is not there is no error, as on AWS.

@@ -69,6 +69,12 @@ pub(super) async fn one(apis: &Apis, call: &Call<'_>, api: &str, name: &str) -> 
         }
         "PATCH" => {
             let operations = patch::read(call.body())?;
+            let may_log = apis.plans().read().account.cloudwatch_role_arn.is_some();
+            if !may_log && operations.iter().any(turns_logging_on) {
+                return Err(bad_request(
+                    "CloudWatch Logs role ARN must be set in account settings to enable logging",
+                ));
+            }
             apis.change(api, no_stage(), |api| update(api, name, &operations, call.now)).await
         }
         "DELETE" => {
@@ -80,6 +86,14 @@ pub(super) async fn one(apis: &Apis, call: &Call<'_>, api: &str, name: &str) -> 
         }
         _ => Err(call.absent()),
     }
+}
+
+/// Whether a patch makes a stage write logs, for which the account needs a role.
+fn turns_logging_on(operation: &PatchOperation) -> bool {
+    let path = operation.path.as_str();
+    operation.op != Op::Remove
+        && (path.starts_with("/accessLogSettings")
+            || (path.ends_with("/logging/loglevel") && operation.text() != "OFF"))
 }
 
 /// A stage with nothing set.
