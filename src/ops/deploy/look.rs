@@ -61,7 +61,7 @@ impl Look {
 
     /// Reads again what is live.
     pub async fn again(&mut self, target: &Target) -> Result<()> {
-        self.live = observe(target, &self.wanted(&BTreeMap::new())?).await?;
+        self.live = read(target, &self.wanted(&BTreeMap::new())?).await?;
         Ok(())
     }
 
@@ -94,6 +94,11 @@ impl Look {
 pub(crate) async fn wanted_of(target: &Target, blueprint: &Blueprint) -> Result<Wanted> {
     let look = Look::blind(target, blueprint, &Options::default()).await?;
     look.wanted(&BTreeMap::new())
+}
+
+/// What is live; boxed, since it is many futures side by side.
+async fn read(target: &Target, wanted: &Wanted) -> Result<Live> {
+    Box::pin(observe(target, wanted)).await
 }
 
 fn check_names(blueprint: &Blueprint, options: &Options) -> Result<()> {

@@ -68,7 +68,8 @@ pub async fn plan_with(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Plan> {
-    let (built, look) = build_and_look(engine, blueprint, options, reporter, &cancel).await?;
+    let looking = build_and_look(engine, blueprint, options, reporter, &cancel);
+    let (built, look) = Box::pin(looking).await?;
     planned(&look, &built, options).map(|(plan, _)| plan)
 }
 
@@ -96,7 +97,7 @@ pub async fn deploy_with(
 ) -> Result<Summary> {
     let begun = Instant::now();
     let work = deploying(engine, blueprint, options, reporter, &cancel);
-    let (result, calls) = counted(work).await;
+    let (result, calls) = counted(Box::pin(work)).await;
     let done = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
@@ -190,7 +191,7 @@ fn done(
 
 /// What a destroy would do. Changes nothing.
 pub async fn plan_destroy(engine: &Engine, blueprint: &Blueprint) -> Result<Plan> {
-    let look = Look::new(&engine.target, blueprint, &Options::default()).await?;
+    let look = Box::pin(Look::new(&engine.target, blueprint, &Options::default())).await?;
     Ok(planner::plan_destroy(&look.wanted(&BTreeMap::new())?, &look.live))
 }
 
@@ -202,7 +203,8 @@ pub async fn destroy(
     cancel: CancellationToken,
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let (result, calls) = counted(destroying(engine, blueprint, reporter, &cancel)).await;
+    let work = Box::pin(destroying(engine, blueprint, reporter, &cancel));
+    let (result, calls) = counted(work).await;
     let (changed, left, notes) = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),

@@ -136,7 +136,9 @@ async fn gateway(target: &Target, wanted: &Wanted) -> Result<Live> {
     )?;
     let names: BTreeMap<String, String> =
         live.apis.iter().map(|(name, api)| (api.id.clone(), name.clone())).collect();
-    plans.iter_mut().for_each(|plan| usage_plan::named(plan, &names));
+    for plan in &mut plans {
+        usage_plan::named(plan, &names);
+    }
     (live.keys, live.plans) = (keys, plans);
     Ok(live)
 }

@@ -33,7 +33,9 @@ pub async fn observe(
         .await
         .map_err(|e| Failure::from_sdk(format!("exporting stage {stage} of API {api_id}"), &e));
     let export = match answer {
-        Ok(answer) => answer.body.map(|body| body.into_inner()).unwrap_or_default(),
+        Ok(answer) => {
+            answer.body.map(aws_sdk_apigateway::primitives::Blob::into_inner).unwrap_or_default()
+        }
         Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Denied) => {
             return Ok(Vec::new());
         }

@@ -7,7 +7,7 @@ use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration,
+    Architecture, Concurrency, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration,
     LastUpdateStatus, Runtime, State, TracingConfig, TracingMode,
 };
 use futures_util::future::{try_join, try_join_all};
@@ -216,7 +216,7 @@ pub async fn observe(
             .await?;
     let Some(live) = live else { return Ok(None) };
     let tags = live::function_tags(&live);
-    let reserved = live.concurrency().and_then(|c| c.reserved_concurrent_executions());
+    let reserved = live.concurrency().and_then(Concurrency::reserved_concurrent_executions);
     let configuration = live.configuration.unwrap_or_else(none);
     let aliases: BTreeMap<String, LiveAlias> =
         live_aliases.into_iter().map(alias::live_alias).collect();
@@ -544,18 +544,13 @@ impl StepRun {
         let what = format!("setting the reserved concurrency of {name}");
         self.patiently(|| async {
             let lambda = self.target().lambda();
-            match reserved {
-                Some(count) => {
-                    let call = lambda.put_function_concurrency().function_name(name);
-                    let done = call.reserved_concurrent_executions(count).send().await;
-                    done.map(|_| ()).map_err(|e| Failure::from_sdk(&what, &e))
-                }
-                None => {
-                    let done =
-                        lambda.delete_function_concurrency().function_name(name).send().await;
-                    existing(done.map_err(|e| Failure::from_sdk(&what, &e))).map(|_| ())
-                }
+            if let Some(count) = reserved {
+                let call = lambda.put_function_concurrency().function_name(name);
+                let done = call.reserved_concurrent_executions(count).send().await;
+                return done.map(|_| ()).map_err(|e| Failure::from_sdk(&what, &e));
             }
+            let done = lambda.delete_function_concurrency().function_name(name).send().await;
+            existing(done.map_err(|e| Failure::from_sdk(&what, &e))).map(|_| ())
         })
         .await
     }

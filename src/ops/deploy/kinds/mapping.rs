@@ -227,7 +227,7 @@ fn live_settings(mapping: &EventSourceMappingConfiguration) -> MappingSettings {
         partial: mapping
             .function_response_types()
             .contains(&FunctionResponseType::ReportBatchItemFailures),
-        concurrency: mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency()),
+        concurrency: mapping.scaling_config().and_then(ScalingConfig::maximum_concurrency),
         retries: of_stream(Some(mapping.maximum_retry_attempts().unwrap_or(-1))),
         max_age: of_stream(Some(mapping.maximum_record_age_in_seconds().unwrap_or(-1))),
         bisect: if queue {

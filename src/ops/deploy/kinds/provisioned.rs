@@ -71,7 +71,6 @@ pub fn plan(planner: &mut Planner<'_>, function: &WantedFunction) {
     let after = alias::ready(planner, &function.name, &alias);
     let name = function.name.clone();
     match (function.provisioned, present) {
-        (None, None) => {}
         (Some(count), present) if present != Some(count) => {
             let action = ProvisionedAction::Put { function: name, alias, count };
             let index = match present {
@@ -97,7 +96,7 @@ pub fn plan(planner: &mut Planner<'_>, function: &WantedFunction) {
                 ),
             );
         }
-        (Some(_), _) => {}
+        (Some(_), _) | (None, None) => {}
         (None, Some(_)) => {
             let action = ProvisionedAction::Delete { function: name, alias };
             let reason = "not in lab.toml any more";

@@ -1,6 +1,7 @@
 //! Stages of APIs: what they serve, their variables, cache, limits and logs.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use aws_sdk_apigateway::types::{
     CacheClusterSize, MethodSetting, Op, PatchOperation, Stage as ApiStage,
@@ -377,8 +378,8 @@ fn operation(op: Op, path: impl Into<String>, value: Option<String>) -> PatchOpe
     PatchOperation::builder().op(op).path(path).set_value(value).build()
 }
 
-fn replace(path: impl Into<String>, value: impl ToString) -> PatchOperation {
-    operation(Op::Replace, path, Some(value.to_string()))
+fn replace(path: impl Into<String>, value: impl Display) -> PatchOperation {
+    operation(Op::Replace, path, Some(format!("{value}")))
 }
 
 /// The patches that bring a stage from `before` to `after`.

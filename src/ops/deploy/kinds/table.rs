@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::list_tags_of_resource::ListTagsOfResourceOutput;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ProvisionedThroughput,
     ScalarAttributeType, StreamSpecification, StreamViewType, TableDescription, TableStatus, Tag,
@@ -137,7 +139,7 @@ pub async fn observe(
         expiry: expiry.and_then(|expiry| expiry.attribute_name),
     };
     let found = Found::new(lab, settings, |key| {
-        let tags = tags.as_ref().map(|answer| answer.tags()).unwrap_or_default();
+        let tags = tags.as_ref().map(ListTagsOfResourceOutput::tags).unwrap_or_default();
         tags.iter().find(|tag| tag.key() == key).map(|tag| tag.value().to_owned())
     });
     let live = LiveTable {
@@ -235,7 +237,8 @@ impl Wanted {
     }
 }
 
-fn broken(e: aws_sdk_dynamodb::error::BuildError) -> Failure {
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+fn broken(e: BuildError) -> Failure {
     Failure::new(FailureKind::Internal, "describing a table", e.to_string())
 }
 
