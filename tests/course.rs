@@ -5,27 +5,19 @@
 mod support;
 
 use serde_json::Value;
-use support::{Checkout, Sandbox, repository};
+use support::{Sandbox, repository};
 
 struct Course {
     sandbox: Sandbox,
-    checkout: Checkout,
 }
 
 impl Course {
     fn new() -> Self {
-        let (sandbox, checkout) = (Sandbox::new(), Checkout::new());
-        let lab = checkout.path().join("labs/course");
-        std::fs::create_dir_all(&lab).unwrap();
-        for entry in std::fs::read_dir(repository().join("tests/labs/course")).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), lab.join(entry.file_name())).unwrap();
-        }
-        Self { sandbox, checkout }
+        Self { sandbox: Sandbox::new() }
     }
 
     fn run(&self, args: &[&str]) -> support::Finished {
-        let labs = self.checkout.path().join("labs");
+        let labs = repository().join("tests/labs");
         self.sandbox.run(&[args, &["--labs", labs.to_str().unwrap(), "--json"]].concat())
     }
 
