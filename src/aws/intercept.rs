@@ -190,14 +190,23 @@ fn resource(request: &HttpRequest) -> String {
         return String::new();
     };
     if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) {
-        return ["TableName", "logGroupName", "logGroupIdentifier", "resourceArn"]
+        let names = [
+            "TableName",
+            "logGroupName",
+            "logGroupIdentifier",
+            "resourceArn",
+            "QueueUrl",
+            "QueueName",
+        ];
+        return names
             .iter()
             .find_map(|name| members.get(*name)?.as_str())
             .unwrap_or_default()
             .to_owned();
     }
     let text = std::str::from_utf8(body).unwrap_or_default();
-    ["RoleName", "PolicyName"]
+    // Arguments of IAM, then of SNS.
+    ["RoleName", "PolicyName", "TopicArn", "SubscriptionArn", "ResourceArn", "Name"]
         .iter()
         .filter_map(|name| {
             text.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))

@@ -277,6 +277,8 @@ pub fn status() -> LabStatus {
         id: id.to_owned(),
         stages: ["dev", "prod"]
             .map(|stage| StageStatus {
+                cache: None,
+                throttle: None,
                 name: stage.to_owned(),
                 deployment_id: "dpl4x9".to_owned(),
                 variables: vec![("lambdaAlias".to_owned(), stage.to_owned())],
@@ -297,6 +299,8 @@ pub fn status() -> LabStatus {
         })
         .collect();
     LabStatus {
+        events: Default::default(),
+        access: Default::default(),
         lab: "shop".to_owned(),
         title: "A shop with a front and a store".to_owned(),
         deployed: true,

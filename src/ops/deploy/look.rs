@@ -6,7 +6,7 @@ use labdeck_aws::{Failure, FailureKind, Result, Target};
 use labdeck_lab::Blueprint;
 use labdeck_lab::references::{Reference, resolve_text};
 
-use super::kinds::subscription;
+use super::kinds::{function, subscription};
 use super::observe::{Live, observe};
 use super::options::Options;
 use super::resolve::Resolver;
@@ -80,10 +80,21 @@ impl Look {
     /// A parameter that was not given keeps what is live. An inbox of the local cloud is the one that
     /// it has now: its port may have changed.
     fn keep_live_parameters(&mut self, options: &Options) {
-        for (name, value) in subscription::live_parameters(&self.blueprint, &self.live) {
+        let variables = function::live_parameters(&self.blueprint, &self.live);
+        let mut live: BTreeMap<String, Option<String>> =
+            variables.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        live.extend(subscription::live_parameters(&self.blueprint, &self.live));
+        for (name, value) in live {
+            if options.set.contains_key(&name) {
+                continue;
+            }
+            let Some(value) = value else {
+                self.parameters.remove(&name);
+                continue;
+            };
             let default = self.parameters.get(&name);
             let inbox = value.contains(INBOX) && default.is_some_and(|own| own.contains(INBOX));
-            if !options.set.contains_key(&name) && !inbox {
+            if !inbox {
                 self.parameters.insert(name, value);
             }
         }

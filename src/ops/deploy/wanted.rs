@@ -123,8 +123,8 @@ pub struct Wanted {
     pub topics: Vec<WantedTopic>,
     /// Subscriptions of the topics.
     pub subscriptions: Vec<WantedSubscription>,
-    /// Subscriptions that are left out, since a parameter has no value.
-    pub left_out: Vec<String>,
+    /// Subscriptions that are left out since a parameter has no value, as `(topic, name)`.
+    pub left_out: Vec<(String, String)>,
     /// Log groups.
     pub log_groups: Vec<WantedLogGroup>,
     /// How long log groups keep, in days.

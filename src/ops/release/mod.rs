@@ -35,7 +35,7 @@ pub async fn publish(
     description: Option<&str>,
 ) -> Result<ReleaseOutcome> {
     let since = Instant::now();
-    let status = status::read(engine, blueprint).await?;
+    let status = status::read_releases(engine, blueprint).await?;
     publish::publish(&engine.target, blueprint, &status, description, since).await
 }
 
@@ -48,7 +48,7 @@ pub async fn publish(
 /// else moved an alias meanwhile.
 pub async fn shift(engine: &Engine, blueprint: &Blueprint, percent: f64) -> Result<ReleaseOutcome> {
     let since = Instant::now();
-    let status = status::read(engine, blueprint).await?;
+    let status = status::read_releases(engine, blueprint).await?;
     let moves = moves::shift(&status, &Scope::of(blueprint)?, percent, &Stamp::now())?;
     apply::apply(&engine.target, moves, since).await
 }
@@ -60,7 +60,7 @@ pub async fn shift(engine: &Engine, blueprint: &Blueprint, percent: f64) -> Resu
 /// Refused when there is nothing to promote; Conflict when somebody else moved an alias meanwhile.
 pub async fn promote(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
     let since = Instant::now();
-    let status = status::read(engine, blueprint).await?;
+    let status = status::read_releases(engine, blueprint).await?;
     let moves = moves::promote(&status, &Scope::of(blueprint)?, &Stamp::now())?;
     apply::apply(&engine.target, moves, since).await
 }
@@ -80,7 +80,7 @@ pub async fn rollback(
     further: bool,
 ) -> Result<ReleaseOutcome> {
     let since = Instant::now();
-    let status = status::read(engine, blueprint).await?;
+    let status = status::read_releases(engine, blueprint).await?;
     let (scope, now) = (Scope::of(blueprint)?, Stamp::now());
     let rest = if further { None } else { moves::rest_of_rollback(&status, &scope, &now.by)? };
     let moves = match rest {
@@ -112,7 +112,7 @@ pub async fn rollback_from(
 /// gone; Conflict when somebody else moved an alias meanwhile.
 pub async fn undo(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
     let since = Instant::now();
-    let status = status::read(engine, blueprint).await?;
+    let status = status::read_releases(engine, blueprint).await?;
     let moves = moves::undo(&status, &Scope::of(blueprint)?, &Stamp::now())?;
     apply::apply(&engine.target, moves, since).await
 }

@@ -52,6 +52,8 @@ fn function(name: &str, versions: u32, serves: &str) -> FunctionStatus {
 
 fn lab() -> LabStatus {
     let stage = |name: &str, deployment: &str| StageStatus {
+        cache: None,
+        throttle: None,
         name: name.into(),
         deployment_id: deployment.into(),
         variables: vec![],
@@ -59,6 +61,8 @@ fn lab() -> LabStatus {
         url: String::new(),
     };
     LabStatus {
+        events: Default::default(),
+        access: Default::default(),
         lab: "shop".into(),
         title: String::new(),
         deployed: true,

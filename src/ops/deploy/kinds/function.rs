@@ -12,6 +12,7 @@ use aws_sdk_lambda::types::{
 };
 use futures_util::future::{try_join, try_join_all};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Function;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use super::asynchronous::{self, AsynchronousSettings};
 use super::log_group::function_log_group;
 use super::{alias, log_group, permission, provisioned, role};
 use crate::deploy::graph::Planner;
-use crate::deploy::observe::Owner;
+use crate::deploy::observe::{Live, Owner};
 use crate::deploy::pack::Code;
 use crate::deploy::plan::{Change, Verb};
 use crate::deploy::resolve::Resolver;
@@ -196,6 +197,22 @@ fn wanted_function(
         provisioned: function.provisioned_concurrency,
         needs,
     })
+}
+
+/// Values of parameters that are the whole of a live environment variable: a deploy keeps them.
+pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for function in &blueprint.functions {
+        let Some(live) = live.functions.get(&function.name) else { continue };
+        for (variable, text) in &function.environment {
+            let name = text.strip_prefix("${parameter.").and_then(|rest| rest.strip_suffix('}'));
+            let value = live.found.settings.environment.get(variable);
+            if let (Some(name), Some(value)) = (name.filter(|n| !n.contains('}')), value) {
+                values.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    values
 }
 
 /// Reads a function with its aliases, permissions and what goes with them.

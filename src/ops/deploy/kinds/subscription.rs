@@ -102,7 +102,12 @@ impl Remembered {
     }
 
     pub(super) fn text(&self) -> String {
-        format!("{} {}", self.endpoint, self.record.text())
+        format!("{} {}", self.endpoint, self.record.text()).trim_end().to_owned()
+    }
+
+    /// Of a subscription that a person wanted left out.
+    fn none() -> Self {
+        Self { endpoint: "none".to_owned(), record: Record::default() }
     }
 
     fn is_of(&self, live: &LiveSubscription) -> bool {
@@ -133,14 +138,14 @@ fn label(topic: &str, name: &str) -> String {
     format!("{topic}/{name}")
 }
 
-/// The subscriptions of a blueprint, and the names of those that are left out since a parameter has no
-/// value.
-pub fn wanted(resolver: &Resolver<'_>) -> Result<(Vec<WantedSubscription>, Vec<String>)> {
+/// The subscriptions of a blueprint, and those that are left out since a parameter has no value, as
+/// `(topic, name)`.
+pub fn wanted(resolver: &Resolver<'_>) -> Result<(Vec<WantedSubscription>, Vec<(String, String)>)> {
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
     for subscription in &resolver.blueprint.subscriptions {
         match wanted_subscription(resolver, subscription)? {
             Some(wanted) => all.push(wanted),
-            None => left_out.push(label(&subscription.topic, &subscription.name)),
+            None => left_out.push((subscription.topic.clone(), subscription.name.clone())),
         }
     }
     Ok((all, left_out))
@@ -185,8 +190,14 @@ fn wanted_subscription(
     }))
 }
 
-/// Reads the subscriptions of a topic.
+/// Reads the subscriptions of a topic with their settings.
 pub async fn observe(target: &Target, topic_arn: &str) -> Result<Vec<LiveSubscription>> {
+    let all = observe_plain(target, topic_arn).await?;
+    try_join_all(all.into_iter().map(|subscription| with_settings(target, subscription))).await
+}
+
+/// Reads the subscriptions of a topic without their settings.
+pub async fn observe_plain(target: &Target, topic_arn: &str) -> Result<Vec<LiveSubscription>> {
     let list = target.sns().list_subscriptions_by_topic().topic_arn(topic_arn);
     let mut pages = list.into_paginator().send();
     let mut all = Vec::new();
@@ -203,7 +214,7 @@ pub async fn observe(target: &Target, topic_arn: &str) -> Result<Vec<LiveSubscri
             });
         }
     }
-    try_join_all(all.into_iter().map(|subscription| with_settings(target, subscription))).await
+    Ok(all)
 }
 
 async fn with_settings(target: &Target, mut live: LiveSubscription) -> Result<LiveSubscription> {
@@ -226,8 +237,17 @@ async fn with_settings(target: &Target, mut live: LiveSubscription) -> Result<Li
     Ok(live)
 }
 
-/// Values of parameters that live subscriptions have: a deploy keeps them.
-pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, String> {
+/// The tags of a new topic that remember its subscriptions.
+pub(super) fn tags_of_new(wanted: &Wanted, topic: &str) -> Result<Vec<Tag>> {
+    let made = wanted.subscriptions.iter().filter(|s| s.topic == topic);
+    let left_out = wanted.left_out.iter().filter(|(of, _)| of == topic);
+    let made = made.map(|s| tag(&tag_name(&s.name), &Remembered::of(s).text()));
+    made.chain(left_out.map(|(_, name)| tag(&tag_name(name), &Remembered::none().text()))).collect()
+}
+
+/// Values of parameters that live subscriptions have, `None` where a person took the value away: a
+/// deploy keeps them.
+pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, Option<String>> {
     let mut values = BTreeMap::new();
     for subscription in &blueprint.subscriptions {
         let text = match &subscription.endpoint {
@@ -235,6 +255,11 @@ pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, S
             Endpoint::Queue { .. } | Endpoint::Function { .. } => continue,
         };
         let topic = live.topics.get(&subscription.topic);
+        let remembered = topic.and_then(|topic| topic.remembered.get(&subscription.name));
+        if remembered == Some(&Remembered::none()) {
+            values.extend(parameters_of(text).map(|name| (name.to_owned(), None)));
+            continue;
+        }
         let endpoint = topic.and_then(|topic| {
             let remembered = topic.remembered.get(&subscription.name)?;
             topic.subscriptions.iter().find(|live| remembered.is_of(live))
@@ -246,7 +271,7 @@ pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, S
             let value =
                 endpoint.endpoint.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
             if let Some(value) = value {
-                values.insert((*name).to_owned(), value.to_owned());
+                values.insert((*name).to_owned(), Some(value.to_owned()));
             }
         }
     }
@@ -273,13 +298,16 @@ pub enum SubscriptionAction {
         name: String,
         /// ARN; `None` where it is gone already, or can't be ended since it was not confirmed.
         arn: Option<String>,
+        /// Whether the topic remembers that a person wanted it left out.
+        left_out: bool,
     },
 }
 
 /// Plans the subscriptions.
 pub fn plan(planner: &mut Planner<'_>) {
-    for text in &planner.wanted.left_out {
-        planner.note(format!("subscription {text} is left out: its parameter has no value"));
+    for (topic, name) in &planner.wanted.left_out {
+        let label = label(topic, name);
+        planner.note(format!("subscription {label} is left out: its parameter has no value"));
     }
     for wanted in &planner.wanted.subscriptions {
         plan_one(planner, wanted);
@@ -334,6 +362,11 @@ fn plan_obsolete(planner: &mut Planner<'_>) {
             if wanted.any(|s| s.topic == *topic && s.name == *name) {
                 continue;
             }
+            let left_out =
+                planner.wanted.left_out.iter().any(|(of, left)| of == topic && left == name);
+            if left_out && *remembered == Remembered::none() {
+                continue;
+            }
             let present = live.subscriptions.iter().find(|live| remembered.is_of(live));
             let arn = present.and_then(|present| present.arn.clone());
             let label = label(topic, name);
@@ -342,8 +375,12 @@ fn plan_obsolete(planner: &mut Planner<'_>) {
                     "subscription {label} was not confirmed and can't be ended: SNS forgets it by itself"
                 ));
             }
-            let action =
-                SubscriptionAction::Delete { topic: topic.clone(), name: name.clone(), arn };
+            let action = SubscriptionAction::Delete {
+                topic: topic.clone(),
+                name: name.clone(),
+                arn,
+                left_out,
+            };
             planner.step(Verb::Delete, RESOURCE, label, "not wanted any more", &[], action);
         }
     }
@@ -383,9 +420,13 @@ impl StepRun {
                 }
                 self.remember_subscription(name).await
             }
-            SubscriptionAction::Delete { topic, name, arn } => {
+            SubscriptionAction::Delete { topic, name, arn, left_out } => {
                 if let Some(arn) = arn {
                     self.unsubscribe(arn).await?;
+                }
+                if *left_out {
+                    let none = Remembered::none().text();
+                    return self.tag_topic(topic, &tag_name(name), &none).await;
                 }
                 self.forget_subscription(topic, name).await
             }

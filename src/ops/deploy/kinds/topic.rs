@@ -3,7 +3,7 @@
 use labdeck_aws::{Failure, Result, Target};
 use serde::{Deserialize, Serialize};
 
-use super::subscription::{self, Remembered};
+use super::subscription;
 use crate::deploy::graph::Planner;
 use crate::deploy::observe::Owner;
 use crate::deploy::plan::Verb;
@@ -153,10 +153,7 @@ impl StepRun {
             subscription::tag(LAB_TAG, &self.context.wanted.lab)?,
             subscription::tag(APPLIED_TAG, &topic.spec.record.text())?,
         ];
-        for wanted in self.context.wanted.subscriptions.iter().filter(|s| s.topic == name) {
-            let remembered = Remembered::of(wanted).text();
-            tags.push(subscription::tag(&subscription::tag_name(&wanted.name), &remembered)?);
-        }
+        tags.extend(subscription::tags_of_new(&self.context.wanted, name)?);
         let display_name = &topic.spec.settings.display_name;
         self.patiently(|| async {
             let mut call = self.target().sns().create_topic().name(name);

@@ -1,5 +1,8 @@
 //! What is live of a lab, as the faces show it. Read from the cloud, never from a file.
 
+mod access;
+mod events;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::RestApi;
@@ -9,6 +12,11 @@ use labdeck_aws::{Result, Target};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Table;
 use serde::Serialize;
+
+pub use access::{Access, KeyStatus, PlanStatus};
+pub use events::{
+    AlarmStatus, Events, MappingStatus, QueueStatus, SubscriptionStatus, TopicStatus,
+};
 
 use crate::chaos;
 use crate::deploy::kinds::definition;
@@ -37,6 +45,10 @@ pub struct LabStatus {
     pub endpoints: Vec<Endpoint>,
     /// Chaos switches that are on now.
     pub chaos: Vec<ChaosStatus>,
+    /// Queues, topics, event source mappings and alarms.
+    pub events: Events,
+    /// API keys and usage plans.
+    pub access: Access,
 }
 
 /// A function with its versions and aliases.
@@ -134,6 +146,21 @@ pub struct StageStatus {
     pub updated_ms: i64,
     /// URL, without a trailing slash.
     pub url: String,
+    /// Its cache, where it has one.
+    pub cache: Option<CacheStatus>,
+    /// Requests per second and at once, where its settings name them.
+    pub throttle: Option<(f64, i32)>,
+}
+
+/// The cache of a stage. Billed by the hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CacheStatus {
+    /// Size in GB, AWS's word.
+    pub size_gb: String,
+    /// `AVAILABLE`, `CREATE_IN_PROGRESS` …
+    pub status: String,
+    /// Seconds that an answer is kept.
+    pub ttl_s: i32,
 }
 
 /// A table.
@@ -161,6 +188,20 @@ pub struct ChaosStatus {
 /// Only what is the lab's own counts: a function, table or API of the same name without the lab's
 /// tag or marker is not shown.
 pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
+    let target = &*engine.target;
+    let (mut status, events) =
+        try_join(read_releases(engine, blueprint), events::read(target, blueprint)).await?;
+    status.access = access::read(target, blueprint, &status.apis).await?;
+    status.events = events;
+    Ok(status)
+}
+
+/// Reads what releases need of a lab: functions, APIs, tables and chaos. Queues and the like are not
+/// read, so that nothing about them can keep a rollback from being done.
+///
+/// Only what is the lab's own counts: a function, table or API of the same name without the lab's
+/// tag or marker is not shown.
+pub async fn read_releases(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
     let target = &*engine.target;
     let functions = try_join_all(
         blueprint.functions.iter().map(|f| read_function(target, &f.name, &blueprint.name)),
@@ -247,7 +288,10 @@ async fn changes(
         tables.push(read_table(target, table).await?);
     }
     let chaos = chaos::status_with(engine, blueprint, &configurations).await?;
-    Ok(Some(assembled(target, blueprint, functions, tables, apis, chaos)))
+    let mut status = assembled(target, blueprint, functions, tables, apis, chaos);
+    status.events = events::refresh(target, blueprint, &last.events).await?;
+    status.access = last.access.clone();
+    Ok(Some(status))
 }
 
 fn assembled(
@@ -269,6 +313,8 @@ fn assembled(
         tables,
         endpoints,
         chaos,
+        events: Events::default(),
+        access: Access::default(),
     };
     annotate(&mut status);
     status
@@ -391,11 +437,28 @@ async fn read_api(target: &Target, name: &str, id: Option<String>) -> Result<Api
     let stages = stages
         .into_iter()
         .map(|stage| {
+            let settings = stage.method_settings().and_then(|all| all.get("*/*"));
+            let throttle =
+                settings.map(|all| (all.throttling_rate_limit(), all.throttling_burst_limit()));
+            let cache = stage.cache_cluster_enabled().then(|| CacheStatus {
+                size_gb: stage
+                    .cache_cluster_size()
+                    .map(|s| s.as_str().to_owned())
+                    .unwrap_or_default(),
+                status: stage
+                    .cache_cluster_status()
+                    .map(|s| s.as_str().to_owned())
+                    .unwrap_or_default(),
+                ttl_s: settings
+                    .map_or(0, aws_sdk_apigateway::types::MethodSetting::cache_ttl_in_seconds),
+            });
             let name = stage.stage_name.unwrap_or_default();
             let variables: BTreeMap<_, _> =
                 stage.variables.unwrap_or_default().into_iter().collect();
             StageStatus {
                 url: target.stage_url(&id, &name),
+                cache,
+                throttle,
                 name,
                 deployment_id: stage.deployment_id.unwrap_or_default(),
                 variables: variables.into_iter().collect(),
