@@ -299,8 +299,8 @@ pub fn status() -> LabStatus {
         })
         .collect();
     LabStatus {
-        events: Default::default(),
-        access: Default::default(),
+        events: labdeck_ops::status::Events::default(),
+        access: labdeck_ops::status::Access::default(),
         lab: "shop".to_owned(),
         title: "A shop with a front and a store".to_owned(),
         deployed: true,

@@ -50,8 +50,8 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
         pointer,
     };
     LabStatus {
-        events: Default::default(),
-        access: Default::default(),
+        events: crate::status::Events::default(),
+        access: crate::status::Access::default(),
         lab: "shop".into(),
         title: String::new(),
         deployed: true,

@@ -61,8 +61,8 @@ fn lab() -> LabStatus {
         url: String::new(),
     };
     LabStatus {
-        events: Default::default(),
-        access: Default::default(),
+        events: crate::status::Events::default(),
+        access: crate::status::Access::default(),
         lab: "shop".into(),
         title: String::new(),
         deployed: true,

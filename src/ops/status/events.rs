@@ -130,13 +130,12 @@ async fn read_queue(
         .iter()
         .any(|queue| queue.dead_letter.as_ref().is_some_and(|(to, _)| to == name));
     let mut status = QueueStatus { name: name.to_owned(), dead_letters, ..QueueStatus::default() };
-    let url = match url {
-        Some(url) => Some(url),
-        None => {
-            let found = target.sqs().get_queue_url().queue_name(name).send().await;
-            let found = existing(found.map_err(|e| Failure::from_sdk(&what, &e)))?;
-            found.and_then(|found| found.queue_url)
-        }
+    let url = if url.is_some() {
+        url
+    } else {
+        let found = target.sqs().get_queue_url().queue_name(name).send().await;
+        let found = existing(found.map_err(|e| Failure::from_sdk(&what, &e)))?;
+        found.and_then(|found| found.queue_url)
     };
     let Some(url) = url else { return Ok(status) };
     let found = target

@@ -138,9 +138,12 @@ fn label(topic: &str, name: &str) -> String {
     format!("{topic}/{name}")
 }
 
+/// Subscriptions that are left out since a parameter has no value, as `(topic, name)`.
+pub type LeftOut = Vec<(String, String)>;
+
 /// The subscriptions of a blueprint, and those that are left out since a parameter has no value, as
 /// `(topic, name)`.
-pub fn wanted(resolver: &Resolver<'_>) -> Result<(Vec<WantedSubscription>, Vec<(String, String)>)> {
+pub fn wanted(resolver: &Resolver<'_>) -> Result<(Vec<WantedSubscription>, LeftOut)> {
     let (mut all, mut left_out) = (Vec::new(), Vec::new());
     for subscription in &resolver.blueprint.subscriptions {
         match wanted_subscription(resolver, subscription)? {
