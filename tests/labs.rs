@@ -177,3 +177,30 @@ fn todos_created_at_once_are_one() {
     let other = http::send("POST", &url, &[key], br#"{"task":"another"}"#).unwrap();
     assert_eq!(other.status, 409);
 }
+#[test]
+fn hello_is_walked() {
+    walk("hello", &[], &["unknown-path"]);
+}
+
+#[test]
+fn items_db_is_walked() {
+    walk("items-db", &[], &["scale"]);
+}
+
+#[test]
+fn todos_is_walked() {
+    walk("todos", &[], &["cors", "event"]);
+}
+
+#[test]
+fn petstore_is_walked() {
+    let known = ["mock-list", "mock-adopt", "mock-read", "key", "plan", "validate", "cors"];
+    walk("petstore", &[], &known);
+}
+
+#[test]
+fn items_is_walked() {
+    let first = Edit { step: "change", from: "memory_mb = 128", to: "memory_mb = 256" };
+    let second = Edit { step: "change-again", from: "memory_mb = 256", to: "memory_mb = 384" };
+    walk("items", &[first, second], &["list", "test", "function", "event", "missing", "no-number"]);
+}
