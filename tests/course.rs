@@ -5,15 +5,16 @@
 mod support;
 
 use serde_json::Value;
-use support::{Sandbox, repository};
+use support::{Sandbox, eventually, repository};
 
 struct Course {
     sandbox: Sandbox,
+    lab: &'static str,
 }
 
 impl Course {
-    fn new() -> Self {
-        Self { sandbox: Sandbox::new() }
+    fn new(lab: &'static str) -> Self {
+        Self { sandbox: Sandbox::new(), lab }
     }
 
     fn run(&self, args: &[&str]) -> support::Finished {
@@ -27,14 +28,14 @@ impl Course {
 
     /// Runs a step, whose check must hold.
     fn step(&self, name: &str) -> Value {
-        let report = self.json(&["walk", "course", name, "--yes"]);
+        let report = self.json(&["walk", self.lab, name, "--yes"]);
         assert_eq!(report["check"]["holds"], true, "{report}");
         report
     }
 
     /// Whether a check holds.
     fn holds(&self, name: &str) -> bool {
-        let answer = self.run(&["check", "course", name]).json();
+        let answer = self.run(&["check", self.lab, name]).json();
         let text = answer.to_string();
         assert!(text.contains("\"holds\":"), "{text}");
         text.contains("\"holds\":true")
@@ -52,7 +53,7 @@ fn effect(report: &Value) -> (String, String) {
 
 #[test]
 fn a_course_from_the_mock_to_the_end() {
-    let course = Course::new();
+    let course = Course::new("course");
     // Before anything is there, the lessons are open.
     for check in ["mock-live", "stale", "one-answers", "typed", "counted", "dropped", "logged"] {
         assert!(!course.holds(check), "{check}");
@@ -129,8 +130,61 @@ fn a_course_from_the_mock_to_the_end() {
 }
 
 #[test]
+fn keys_queues_and_dead_letters() {
+    let course = Course::new("letters");
+    for check in ["bound", "mapped", "read", "cats", "failed", "retried", "dead", "alarmed"] {
+        assert!(!course.holds(check), "{check}");
+    }
+    let (before, after) = effect(&course.step("deploy"));
+    assert!(before.contains("is not deployed"), "{before}");
+    assert!(after.contains("Forbidden"), "{after}");
+    for check in ["bound", "keyless", "read", "quiet"] {
+        assert!(course.holds(check), "{check}");
+    }
+    assert!(!course.holds("alarmed"));
+
+    // The key goes along and is never seen.
+    let sent = course.json(&["request", "letters", "read"]);
+    assert_eq!(sent["status"], 200, "{sent}");
+    assert_eq!(sent["body"].as_str().unwrap().matches("cat").count(), 1, "{sent}");
+    let key = sent["request"]["key"].as_str().unwrap();
+    assert!(key.starts_with("••••") && key.chars().count() == 6, "{key}");
+    let shown = course.sandbox.run(&[
+        "request",
+        "letters",
+        "read",
+        "--labs",
+        repository().join("tests/labs").to_str().unwrap(),
+    ]);
+    assert!(shown.success().stdout().contains("with x-api-key: ••••"));
+
+    course.step("cat");
+    assert!(course.holds("mapped"));
+    course.step("break");
+    let dog = course.json(&["request", "letters", "adopt", "--var", "type=dog"]);
+    assert_eq!(dog["status"], 201, "{dog}");
+    eventually("the failed batch is told to the queue", || course.holds("failed").then_some(()));
+    // A batch that fails again stays where it is, and its message is visible at once.
+    let early = course.run(&["walk", "letters", "again"]).exits(1);
+    assert!(early.stderr().contains("failed again"), "{}", early.stderr());
+    assert!(course.holds("failed"));
+    course.step("heal");
+    assert!(!course.holds("dogs"));
+    let retried = course.step("retry")["outcome"]["result"].clone();
+    assert_eq!((&retried["moved"], &retried["by_sqs"]), (&1.into(), &false.into()), "{retried}");
+    assert!(course.holds("dogs"));
+
+    // What a queue could not deliver goes back to it by SQS, and is refused again.
+    eventually("refused messages are dead letters", || course.holds("dead").then_some(()));
+    let moved = course.step("dead")["outcome"]["result"].clone();
+    assert_eq!(moved["by_sqs"], true, "{moved}");
+    assert!(moved["moved"].as_u64().unwrap() > 0, "{moved}");
+    course.step("destroy");
+}
+
+#[test]
 fn variants_are_chosen_by_name() {
-    let course = Course::new();
+    let course = Course::new("course");
     course.json(&["deploy", "course"]);
     assert!(course.holds("lambda-live"));
     course.run(&["plan", "course", "--variant", "mock"]).exits(2);

@@ -80,6 +80,7 @@ pub struct Target {
     lambda: OnceLock<aws_sdk_lambda::Client>,
     apigateway: OnceLock<aws_sdk_apigateway::Client>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    streams: OnceLock<aws_sdk_dynamodbstreams::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
@@ -149,6 +150,8 @@ clients! {
     apigateway: aws_sdk_apigateway;
     /// `DynamoDB`.
     dynamodb: aws_sdk_dynamodb;
+    /// The streams of `DynamoDB`.
+    streams: aws_sdk_dynamodbstreams;
     /// `CloudWatch` Logs.
     logs: aws_sdk_cloudwatchlogs;
     /// IAM.
@@ -367,6 +370,7 @@ impl Target {
             lambda: OnceLock::new(),
             apigateway: OnceLock::new(),
             dynamodb: OnceLock::new(),
+            streams: OnceLock::new(),
             logs: OnceLock::new(),
             iam: OnceLock::new(),
             sts: OnceLock::new(),

@@ -48,7 +48,7 @@ pub(super) async fn publish(
 /// A version would keep the failure for ever: no publishing while chaos changed a function.
 fn refuse_under_chaos(blueprint: &Blueprint, status: &LabStatus) -> Result<()> {
     let changed = blueprint.chaos.iter().find_map(|chaos| match &chaos.kind {
-        ChaosKind::MissingTable { function, .. }
+        ChaosKind::MissingTable { function, .. } | ChaosKind::Variable { function, .. }
             if status.chaos.iter().any(|on| on.name == chaos.name) =>
         {
             Some((&chaos.name, function))

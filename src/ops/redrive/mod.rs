@@ -7,8 +7,12 @@
 //! | other queues | SQS moves them to the queues they came from (`StartMessageMoveTask`) |
 //! | asynchronous invocations | the function is invoked with the event once more; then the message is deleted |
 //!
-//! SQS moves messages to queues alone: "dead-letter queues of other sources, such as Lambda, are not
-//! supported". What a stream's mapping tells of a failed batch names the records and does not hold them.
+//! | a stream's mapping | the batch is read from the stream and the function invoked with it; then the message is deleted |
+//!
+//! SQS moves messages to queues alone: dead-letter queues of other sources, such as Lambda, are not
+//! supported by `StartMessageMoveTask`.
+
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +20,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Destination, Function, Source};
+use labdeck_lab::blueprint::{Destination, Function, Mapping, Source};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -53,7 +57,7 @@ impl Redrive {
         let how = if self.by_sqs {
             "moved by SQS"
         } else {
-            "received, sent as events and deleted by labdeck, since SQS moves to queues alone"
+            "received, sent as events and deleted by labdeck: SQS moves to queues alone"
         };
         vec![format!("{}: {} messages to {} ({how})", self.queue, self.moved, self.to.join(", "))]
     }
@@ -63,7 +67,7 @@ impl Redrive {
 ///
 /// # Errors
 /// `NotFound` when the queue does not exist; Invalid when nothing of the lab puts its dead letters there,
-/// or when a stream's mapping does.
+/// when several do, or when a batch of a stream fails again or is gone.
 pub async fn redrive(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -79,34 +83,37 @@ pub async fn redrive(
         .collect();
     let functions: Vec<&Function> =
         blueprint.functions.iter().filter(|function| fails_to(function, queue)).collect();
+    let mappings: Vec<&Mapping> =
+        blueprint.mappings.iter().filter(|mapping| tells(mapping, queue)).collect();
     match functions.as_slice() {
-        [] if !sources.is_empty() => by_sqs(engine, queue, sources, &what, cancel).await,
-        [function] if sources.is_empty() => {
+        [] if !sources.is_empty() && mappings.is_empty() => {
+            by_sqs(engine, queue, sources, &what, cancel).await
+        }
+        [function] if sources.is_empty() && mappings.is_empty() => {
             by_hand(engine, queue, &function.name, &what, cancel).await
         }
-        [] => {
-            let streams = blueprint.mappings.iter().any(|mapping| {
-                matches!(&mapping.source, Source::Stream { on_failure: Some(Destination::Queue(name)), .. } if name == queue)
-            });
-            let why = if streams {
-                "its messages name the records of a stream that failed, and do not hold them"
-            } else {
-                "nothing of the lab puts its dead letters there"
-            };
-            let failure = Failure::new(FailureKind::Invalid, what, why);
-            Err(if streams {
-                failure.next("the table still holds the items: write them once more")
-            } else {
-                failure
-            })
-        }
-        _ => {
-            let why = "several sources put their dead letters there: which one a message is from \
-                       can't be told";
-            Err(Failure::new(FailureKind::Invalid, what, why)
-                .next("give each source a dead-letter queue of its own"))
-        }
+        [] if sources.is_empty() => match mappings.as_slice() {
+            [mapping] => stream::redrive(engine, blueprint, queue, mapping, &what, cancel).await,
+            [] => {
+                let why = "nothing of the lab puts its dead letters there";
+                Err(Failure::new(FailureKind::Invalid, what, why))
+            }
+            _ => Err(several(what)),
+        },
+        _ => Err(several(what)),
     }
+}
+
+fn several(what: String) -> Failure {
+    let why =
+        "several sources put their dead letters there: which one a message is from can't be told";
+    Failure::new(FailureKind::Invalid, what, why)
+        .next("give each source a dead-letter queue of its own")
+}
+
+fn tells(mapping: &Mapping, queue: &str) -> bool {
+    let to = Destination::Queue(queue.to_owned());
+    matches!(&mapping.source, Source::Stream { on_failure: Some(known), .. } if *known == to)
 }
 
 fn fails_to(function: &Function, queue: &str) -> bool {
