@@ -220,7 +220,9 @@ fn event_record(record: &Record, stream: &str, region: &str) -> Value {
     }
     json!({
         "eventID": record.event_id(),
-        "eventName": record.event_name().map(|name| name.as_str()),
+        "eventName": record
+            .event_name()
+            .map(aws_sdk_dynamodbstreams::types::OperationType::as_str),
         "eventVersion": record.event_version(),
         "eventSource": "aws:dynamodb",
         "awsRegion": region,
