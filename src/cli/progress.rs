@@ -18,11 +18,19 @@ pub struct Display {
     state: Option<Arc<Mutex<State>>>,
 }
 
-struct State {
-    terminal: bool,
+/// Progress of one of the labs that a command is about.
+#[derive(Default)]
+struct Part {
+    /// Begins each of its lines, where there are several.
+    prefix: String,
     plan: Option<Plan>,
     running: Vec<usize>,
     done: usize,
+}
+
+struct State {
+    terminal: bool,
+    parts: Vec<Part>,
     drawn: Option<Instant>,
     shown: bool,
     told_requests: u64,
@@ -33,9 +41,7 @@ impl Display {
     pub fn new(output: &Output) -> Self {
         let state = State {
             terminal: Output::interactive(),
-            plan: None,
-            running: Vec::new(),
-            done: 0,
+            parts: Vec::new(),
             drawn: None,
             shown: false,
             told_requests: 0,
@@ -45,17 +51,25 @@ impl Display {
 
     /// What an operation reports to.
     pub fn reporter(&self) -> Reporter {
-        match &self.state {
-            None => Reporter::silent(),
-            Some(state) => {
-                let state = Arc::clone(state);
-                Reporter::new(move |event| {
-                    if let Ok(mut state) = state.lock() {
-                        state.take(event);
-                    }
-                })
+        self.reporter_of(None)
+    }
+
+    /// What the operation on one of several labs reports to: its lines begin with the lab's name.
+    pub fn reporter_of(&self, lab: Option<&str>) -> Reporter {
+        let Some(state) = &self.state else { return Reporter::silent() };
+        let prefix = lab.map(|lab| format!("{lab}: ")).unwrap_or_default();
+        let Ok(part) = state.lock().map(|mut state| {
+            state.parts.push(Part { prefix, ..Part::default() });
+            state.parts.len() - 1
+        }) else {
+            return Reporter::silent();
+        };
+        let state = Arc::clone(state);
+        Reporter::new(move |event| {
+            if let Ok(mut state) = state.lock() {
+                state.take(part, event);
             }
-        }
+        })
     }
 }
 
@@ -70,39 +84,47 @@ impl Drop for Display {
 }
 
 impl State {
-    fn take(&mut self, event: Progress) {
+    fn take(&mut self, part: usize, event: Progress) {
+        let prefix = self.parts.get(part).map(|part| part.prefix.clone()).unwrap_or_default();
         match event {
-            Progress::Phase { name } => self.tell(&name, true),
+            Progress::Phase { name } => self.tell(&format!("{prefix}{name}"), true),
             Progress::Building { done, total, unit } => {
                 // Every crate is a line too many in a log.
                 if self.terminal {
-                    self.tell(&format!("building {done}/{total} {unit}"), false);
+                    self.tell(&format!("{prefix}building {done}/{total} {unit}"), false);
                 }
             }
             Progress::Built { seconds, compiled } => {
-                self.tell(&format!("built in {seconds:.1} s, {compiled} compiled anew"), true);
+                let text = format!("built in {seconds:.1} s, {compiled} compiled anew");
+                self.tell(&format!("{prefix}{text}"), true);
             }
             Progress::Planned { plan } => {
                 let steps = plan.steps.len();
                 for warning in plan.warnings() {
-                    self.permanent(&format!("! {warning}"));
+                    self.permanent(&format!("! {prefix}{warning}"));
                 }
-                self.plan = Some(plan);
-                self.tell(&format!("{steps} steps to do"), true);
+                if let Some(part) = self.parts.get_mut(part) {
+                    part.plan = Some(plan);
+                }
+                self.tell(&format!("{prefix}{steps} steps to do"), true);
             }
             Progress::StepStarted { index } => {
-                self.running.push(index);
+                if let Some(part) = self.parts.get_mut(part) {
+                    part.running.push(index);
+                }
                 self.draw_steps(false);
             }
             Progress::StepWaiting { index, reason, seconds } => {
                 let within = seconds.map(|s| format!(", at most {s:.0} s")).unwrap_or_default();
-                let text = format!("{} waits for {reason}{within}", self.step(index));
+                let text = format!("{} waits for {reason}{within}", self.step(part, index));
                 self.tell(&text, true);
             }
             Progress::StepDone { index, seconds, failure } => {
-                self.running.retain(|running| *running != index);
-                self.done += 1;
-                let step = self.step(index);
+                if let Some(part) = self.parts.get_mut(part) {
+                    part.running.retain(|running| *running != index);
+                    part.done += 1;
+                }
+                let step = self.step(part, index);
                 match failure {
                     None => self.permanent(&format!("  {step} ({seconds:.1} s)")),
                     Some(failure) => self.permanent(&format!("  {step} failed: {}", failure.why)),
@@ -126,22 +148,26 @@ impl State {
         }
     }
 
-    /// What a step does: `create table visits: missing`.
-    fn step(&self, index: usize) -> String {
-        let Some(step) = self.plan.as_ref().and_then(|plan| plan.steps.get(index)) else {
-            return format!("step {}", index + 1);
+    /// What a step does: `create table visits`, behind the lab where there are several.
+    fn step(&self, part: usize, index: usize) -> String {
+        let Some(part) = self.parts.get(part) else { return format!("step {}", index + 1) };
+        let Some(step) = part.plan.as_ref().and_then(|plan| plan.steps.get(index)) else {
+            return format!("{}step {}", part.prefix, index + 1);
         };
-        format!("{} {} {}", verb(step.verb), step.resource, step.name)
+        format!("{}{} {} {}", part.prefix, verb(step.verb), step.resource, step.name)
     }
 
     fn draw_steps(&mut self, now: bool) {
         if !self.terminal {
             return;
         }
-        let total = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
-        let running: Vec<String> = self.running.iter().take(2).map(|i| self.step(*i)).collect();
-        let text = format!("{}/{total} {}", self.done, running.join(", "));
-        self.tell(&text, now);
+        let steps = |part: &Part| part.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        let total: usize = self.parts.iter().map(steps).sum();
+        let done: usize = self.parts.iter().map(|part| part.done).sum();
+        let running = self.parts.iter().enumerate();
+        let running = running.flat_map(|(at, part)| part.running.iter().map(move |i| (at, *i)));
+        let running: Vec<String> = running.take(2).map(|(at, i)| self.step(at, i)).collect();
+        self.tell(&format!("{done}/{total} {}", running.join(", ")), now);
     }
 
     /// The line of a terminal, or a plain line elsewhere.

@@ -19,7 +19,7 @@ VOLATILE = {
     "LastUpdateStatus", "LastIncreaseDateTime", "LastDecreaseDateTime", "TableSizeBytes", "ItemCount",
     "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "WarmThroughput",
     "ApproximateNumberOfMessagesDelayed", "SubscriptionArn", "RoleLastUsed", "SigningJobArn", "value",
-    "rootResourceId", "parentId", "ETag",
+    "rootResourceId", "parentId", "ETag", "cacheClusterStatus",
 }
 
 
@@ -66,6 +66,10 @@ class Inventory:
         if isinstance(value, str):
             for identity, name in self.names.items():
                 value = value.replace(identity, f"<{name}>")
+            # What the service names by itself, and the port of this very cloud.
+            value = re.sub(r"/stream/[-\d:T.]+", "/stream/<time>", value)
+            value = re.sub(r"event-source-mapping:[-0-9a-f]{36}", "event-source-mapping:<id>", value)
+            value = value.replace(self.cloud.endpoint, "<cloud>")
             # What labdeck notes on an alias holds when it moved and by what it went there.
             if "[labdeck:1 " in value:
                 return value.split("[labdeck:1 ")[0]
@@ -189,7 +193,11 @@ class Inventory:
                 attributes.pop(name, None)
             found[arn] = {
                 "attributes": attributes,
-                "tags": client.list_tags_for_resource(ResourceArn=arn)["Tags"],
+                # What was applied of a subscription is a hash of its endpoint, and so of the cloud's port.
+                "tags": [
+                    {**tag, "Value": re.sub(r"^[\w-]{16} ", "<endpoint> ", tag["Value"])}
+                    for tag in client.list_tags_for_resource(ResourceArn=arn)["Tags"]
+                ],
                 "subscriptions": pages(client, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn),
             }
         return found

@@ -141,11 +141,13 @@ class Scenario:
             shutil.copytree(self.before, directory)
         return Cloud(directory)
 
-    def sampled(self, most, place=0.5):
-        """The calls that are struck: all of them, or so many spread evenly over the run, each at this
-        place (0 to 1) of its part."""
+    def sampled(self, most, place=0.5, all_of_them=True):
+        """The calls that are struck: all of them when the whole matrix is asked for, or so many spread
+        evenly over the run, each at this place (0 to 1) of its part."""
         calls = list(range(1, self.calls + 1))
-        if FULL or len(calls) <= most:
+        if FULL and not all_of_them:
+            most *= 5
+        if (FULL and all_of_them) or len(calls) <= most:
             return calls
         step = len(calls) / most
         return sorted({calls[int(index * step + step * place)] for index in range(most)})

@@ -4,9 +4,10 @@ import shutil
 
 from matrix import REPOSITORY, Scenario
 
-# Together they hold every kind of resource; of the other labs a sample is enough.
-WHOLE = ["greet"]
-SAMPLED = []
+# Together they hold every kind of resource.
+WHOLE = ["petstore", "items"]
+# Of these a few calls are enough.
+SAMPLED = ["greet", "hello", "items-db", "todos"]
 OPERATIONS = ["deploy", "redeploy", "rollback", "destroy"]
 
 RELEASE = [["publish"], ["shift", "20"], ["promote"]]
@@ -20,6 +21,7 @@ MOCK = """  /mock:
         responses: {default: {statusCode: "200"}}
 """
 
+# What somebody changes in a lab: file, what stands there, what shall.
 CHANGES = {
     "greet": [
         ("lab.toml", 'GREETING = "Hello"', 'GREETING = "Welcome"'),
@@ -29,6 +31,38 @@ CHANGES = {
         ("lab.toml", "log_retention_days = 7", "log_retention_days = 14"),
         ("greet-stateless.openapi.yaml", "paths:\n", "paths:\n" + MOCK),
     ],
+    "petstore": [
+        ("lab.toml", "timeout_s = 8", "timeout_s = 9"),
+        ("lab.toml", 'bin = "pet-greeter"', 'bin = "pet-stats"'),
+        ("lab.toml", "retention_s = 86400", "retention_s = 172800"),
+        ("lab.toml", "batch_size = 100", "batch_size = 50"),
+        ("lab.toml", "limit = 10000", "limit = 20000"),
+        ("lab.toml", 'display_name = "Petstore"', 'display_name = "Pets"'),
+        ("lab.toml", '"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:Scan"', '"dynamodb:PutItem"'),
+        ("lab.toml", '[subscriptions.queue]\ntopic = "pet-added"\nendpoint = { queue = "pet-adoptions" }', ""),
+        ("lab.toml", 'ttl_attribute = "expires"\n', ""),
+        ("petstore.openapi.yaml", "paths:\n", "paths:\n" + MOCK),
+    ],
+    "items": [
+        ("lab.toml", 'FAULT = "none"', 'FAULT = "never"'),
+        ("lab.toml", "rate = 10000, burst = 5000", "rate = 9000, burst = 4000"),
+        ("lab.toml", "ttl_s = 3600", "ttl_s = 1800"),
+        ("lab.toml", "rate = 5\nburst = 10", "rate = 6\nburst = 12"),
+        ("lab.toml", "limit = 1000", "limit = 2000"),
+        ("items-lambda.openapi.yaml", "paths:\n", "paths:\n" + MOCK),
+    ],
+    "hello": [("lab.toml", "timeout_s = ", "timeout_s = 1")],
+    "items-db": [("lab.toml", "timeout_s = ", "timeout_s = 1")],
+    "todos": [("lab.toml", "timeout_s = ", "timeout_s = 1")],
+}
+# What makes one more release of it.
+NEXT = {
+    "greet": ("lab.toml", 'GREETING = "Hello"', 'GREETING = "Good day"'),
+    "petstore": ("lab.toml", "timeout_s = 8", "timeout_s = 10"),
+    "items": ("lab.toml", 'FAULT = "none"', 'FAULT = "seldom"'),
+    "hello": ("lab.toml", "timeout_s = ", "timeout_s = 2"),
+    "items-db": ("lab.toml", "timeout_s = ", "timeout_s = 2"),
+    "todos": ("lab.toml", "timeout_s = ", "timeout_s = 2"),
 }
 
 
@@ -53,7 +87,7 @@ class Lab:
         self.labs = REPOSITORY / "handlers"
         self.deploy = Scenario(bench, f"deploy {lab}", None, self.labs, ["deploy", lab])
         self.changed = changed(bench, lab, CHANGES[lab], "changed")
-        self.again = changed(bench, lab, CHANGES[lab][:1], "again")
+        self.again = changed(bench, lab, [NEXT[lab]], "again")
 
     def scenario(self, operation):
         if operation not in self.scenarios:

@@ -1,11 +1,13 @@
-//! `deploy`: build, plan, apply, one lab after the other.
+//! `deploy`: build, plan, apply; several labs side by side.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
 use labdeck_ops::deploy::plan::{Plan, Summary, Verb};
-use labdeck_ops::deploy::{Confirm, Options};
+use labdeck_ops::deploy::{Confirm, One, Options};
 use labdeck_ops::{deploy, variant};
 
 use crate::args::{DeployArgs, HowArgs, LabsArg};
@@ -13,7 +15,7 @@ use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
 
-/// Deploys the labs; stops at the first that fails.
+/// Deploys the labs. One that fails does not stop the others; its failure ends the command.
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
     let labs = labs(context, &args.labs)?;
     // All files are read before anything is changed.
@@ -25,15 +27,46 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
     let engine = context.engine().await?;
     let mut options = options(&args.how);
     options.confirm = (!context.global.yes).then(confirm);
-    for blueprint in &blueprints {
-        let blueprint = &variant::choose(&engine, blueprint, asked).await?;
-        let display = Display::new(context.output);
-        let (reporter, cancel) = (display.reporter(), context.cancel.clone());
-        let summary = deploy::deploy_with(&engine, blueprint, &options, &reporter, cancel).await?;
-        drop(display);
-        context.output.result(&summary, || text(&summary));
+    let chosen = blueprints.iter().map(|lab| variant::choose(&engine, lab, asked));
+    let blueprints = try_join_all(chosen).await?;
+    let display = Display::new(context.output);
+    let labs = ones(blueprints, &options, &display);
+    let summaries = deploy::deploy_all(&engine, &labs, &context.cancel).await;
+    drop(display);
+    told(context, summaries, text).map(|_| exit::DONE)
+}
+
+/// The labs with what tells of their progress: each line with the lab's name where there are several.
+pub fn ones(blueprints: Vec<Blueprint>, options: &Options, display: &Display) -> Vec<One> {
+    let several = blueprints.len() > 1;
+    let one = |blueprint: Blueprint| {
+        let reporter = display.reporter_of(several.then_some(blueprint.name.as_str()));
+        One { blueprint, options: options.clone(), reporter }
+    };
+    blueprints.into_iter().map(one).collect()
+}
+
+/// Prints what the labs came to; the last failure is the command's, the others are said before.
+pub fn told(
+    context: &Context<'_>,
+    summaries: Vec<Result<Summary>>,
+    text: impl Fn(&Summary) -> Vec<String>,
+) -> Result<Vec<Summary>> {
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    for summary in summaries {
+        match summary {
+            Ok(summary) => {
+                context.output.result(&summary, || text(&summary));
+                done.push(summary);
+            }
+            Err(failure) => failures.push(failure),
+        }
     }
-    Ok(exit::DONE)
+    let Some(last) = failures.pop() else { return Ok(done) };
+    for failure in failures {
+        context.output.failure(&failure);
+    }
+    Err(last)
 }
 
 /// How a lab is to be deployed.
@@ -44,8 +77,12 @@ pub fn options(how: &HowArgs) -> Options {
 /// Asks on a terminal. Without one, what is billed by the hour was said and is made; what is lost is
 /// refused.
 fn confirm() -> Confirm {
-    Arc::new(|plan: Plan| {
+    // One question at a time, when several labs have one.
+    let asking = Arc::new(tokio::sync::Mutex::new(()));
+    Arc::new(move |plan: Plan| {
+        let asking = Arc::clone(&asking);
         Box::pin(async move {
+            let _one = asking.lock().await;
             if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
                 return !plan.steps.iter().any(|step| step.verb == Verb::Replace);
             }

@@ -24,19 +24,15 @@ pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
         return Err(Failure::new(FailureKind::Refused, what, why).next("confirm it with --yes"));
     }
     let engine = context.engine().await?;
-    let mut left = false;
-    for blueprint in &blueprints {
-        if !context.global.yes {
-            confirm(&engine, blueprint, context).await?;
-        }
-        let display = Display::new(context.output);
-        let reporter = display.reporter();
-        let summary =
-            deploy::destroy(&engine, blueprint, &reporter, context.cancel.clone()).await?;
-        drop(display);
-        left |= !summary.left.is_empty();
-        context.output.result(&summary, || text(&summary));
+    for blueprint in blueprints.iter().filter(|_| !context.global.yes) {
+        confirm(&engine, blueprint, context).await?;
     }
+    let display = Display::new(context.output);
+    let labs = super::deploy::ones(blueprints, &deploy::Options::default(), &display);
+    let summaries = deploy::destroy_all(&engine, &labs, &context.cancel).await;
+    drop(display);
+    let summaries = super::deploy::told(context, summaries, text)?;
+    let left = summaries.iter().any(|summary| !summary.left.is_empty());
     Ok(if left { exit::FAILED } else { exit::DONE })
 }
 

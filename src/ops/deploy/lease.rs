@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use labdeck_aws::{Failure, FailureKind, Result, Target, same_count};
@@ -24,6 +25,9 @@ const HOLDS: Duration = Duration::from_mins(2);
 const RENEWED: Duration = Duration::from_secs(40);
 /// Takeovers that are tried.
 const TRIES: usize = 4;
+
+/// Leases that this process has taken.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 const UNTIL: &str = "labdeck:until";
 const HOLDER: &str = "labdeck:holder";
@@ -53,6 +57,10 @@ impl Lease {
                 continue;
             }
             let Some(found) = tags(target, &arn).await? else { continue };
+            // Made by a call whose answer was lost, and which was repeated.
+            if found.get(HOLDER) == Some(&holder) {
+                return Ok(Self::held(Arc::clone(target), group, arn));
+            }
             if !is_over(&found, now_ms()) {
                 return Err(conflict(lab, &found));
             }
@@ -64,6 +72,15 @@ impl Lease {
             "others take it at the same time",
         )
         .next("wait a moment and run it again"))
+    }
+
+    /// Removes a lease of `lab` that is over: what a run left that was killed.
+    pub(super) async fn sweep(target: &Target, place: &Place, lab: &str) -> Result<()> {
+        let group = format!("/labdeck/lease/{lab}");
+        match tags(target, &place.log_group(&group)).await? {
+            Some(found) if is_over(&found, now_ms()) => delete(target, &group).await,
+            _ => Ok(()),
+        }
     }
 
     fn held(target: Arc<Target>, group: String, arn: String) -> Self {
@@ -162,14 +179,15 @@ fn conflict(lab: &str, tags: &HashMap<String, String>) -> Failure {
 
 /// Names this process so that another on the same machine can see whether it still lives: the boot,
 /// the namespace of process ids, the process and when it started. The target keeps apart processes
-/// that a copied tag would confuse.
+/// that a copied tag would confuse, and a number the leases that one process takes.
 fn holder(target: &str) -> String {
     let process = std::process::id();
     let (boot, space) = machine();
     let start = started(process).unwrap_or_default();
     // Characters that tags do not allow never occur in an endpoint's authority.
     let target = target.rsplit('/').next().unwrap_or_default();
-    format!("{boot}/{space}/{process}/{start}/{target}")
+    let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+    format!("{boot}/{space}/{process}/{start}/{target}/{taken}")
 }
 
 /// The boot's id and the namespace of process ids, where the system tells them.

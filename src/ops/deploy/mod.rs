@@ -1,8 +1,10 @@
 //! Deploy and destroy: build, pack, observe, plan, apply.
 
 mod action;
+mod all;
 mod apply;
 mod build;
+mod built;
 mod cargo;
 mod graph;
 mod inventory;
@@ -31,6 +33,7 @@ use labdeck_lab::blueprint::Architecture;
 use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
+pub use all::{One, deploy_all, destroy_all};
 pub use kinds::definition;
 pub use look::place;
 pub(crate) use look::wanted_of;
@@ -39,13 +42,13 @@ pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;
 use crate::progress::{Progress, Reporter};
+use built::Built;
 use lease::Lease;
 use look::Look;
-use pack::Code;
 use plan::{Endpoint, Left, Plan, Summary};
 use run::Context;
 use toolchain::Tool;
-use wanted::{CodeId, Wanted};
+use wanted::Wanted;
 
 /// How old what was read while the handlers were built may be, to be taken for what is live.
 const FRESH: Duration = Duration::from_secs(3);
@@ -68,7 +71,7 @@ pub async fn plan_with(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Plan> {
-    let looking = build_and_look(engine, blueprint, options, reporter, &cancel);
+    let looking = build_and_look(engine, blueprint, options, None, reporter, &cancel);
     let (built, look) = Box::pin(looking).await?;
     planned(&look, &built, options).map(|(plan, _)| plan)
 }
@@ -95,8 +98,20 @@ pub async fn deploy_with(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Summary> {
+    deploy_built(engine, blueprint, options, None, reporter, &cancel).await
+}
+
+/// [`deploy_with`] with handlers that are built already.
+async fn deploy_built(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    options: &Options,
+    built: Option<Built>,
+    reporter: &Reporter,
+    cancel: &CancellationToken,
+) -> Result<Summary> {
     let begun = Instant::now();
-    let work = deploying(engine, blueprint, options, reporter, &cancel);
+    let work = deploying(engine, blueprint, options, built, reporter, cancel);
     let (result, calls) = counted(Box::pin(work)).await;
     let done = result?;
     Ok(Summary {
@@ -122,12 +137,20 @@ async fn deploying(
     engine: &Engine,
     blueprint: &Blueprint,
     options: &Options,
+    built: Option<Built>,
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<Done> {
     refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
-    let (mut built, mut look) =
-        build_and_look(engine, blueprint, options, reporter, cancel).await?;
+    let place = place(&engine.target).await?;
+    let looking = build_and_look(engine, blueprint, options, built, reporter, cancel);
+    // Where nothing is to do, no lease is taken, and one that a killed run left would stay.
+    let sweeping = Lease::sweep(&engine.target, &place, &blueprint.name);
+    let (looked, swept) = tokio::join!(looking, sweeping);
+    let (mut built, mut look) = looked?;
+    if let Err(failure) = swept {
+        tracing::warn!(%failure, "a lease that is over could not be removed");
+    }
     let (plan, wanted) = planned(&look, &built, options)?;
     if plan.is_empty() {
         reporter.report(Progress::Planned { plan: plan.clone() });
@@ -277,24 +300,13 @@ pub fn builds() -> (Option<&'static str>, Option<&'static str>) {
     (toolchain::host().map(Architecture::as_str), toolchain::cross().map(Tool::name))
 }
 
-struct Built {
-    code: BTreeMap<String, Code>,
-    seconds: f64,
-}
-
-impl Built {
-    fn ids(&self) -> BTreeMap<String, CodeId> {
-        let id =
-            |code: &Code| CodeId { sha256: code.sha256.clone(), architecture: code.architecture };
-        self.code.iter().map(|(name, code)| (name.clone(), id(code))).collect()
-    }
-}
-
-/// Builds, and reads meanwhile what is live; reads it again when that has become old.
+/// Builds, unless that is done, and reads meanwhile what is live; reads it again when that has become
+/// old.
 async fn build_and_look(
     engine: &Engine,
     blueprint: &Blueprint,
     options: &Options,
+    built: Option<Built>,
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<(Built, Look)> {
@@ -303,7 +315,12 @@ async fn build_and_look(
         let look = cancellable(cancel, STOPPED, looking).await;
         (look, Instant::now())
     };
-    let building = build_and_pack(engine, blueprint, reporter, cancel);
+    let building = async {
+        match built {
+            Some(built) => Ok(built),
+            None => built::build_and_pack(engine, blueprint, reporter, cancel).await,
+        }
+    };
     let (built, (look, at)) = tokio::join!(building, looking);
     let (built, mut look) = (built?, look?);
     if at.elapsed() > FRESH {
@@ -311,47 +328,6 @@ async fn build_and_look(
         cancellable(cancel, STOPPED, look.again(&engine.target)).await?;
     }
     Ok((built, look))
-}
-
-async fn build_and_pack(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    reporter: &Reporter,
-    cancel: &CancellationToken,
-) -> Result<Built> {
-    let for_aws = !engine.target.is_local();
-    reporter.report(Progress::Phase { name: "building".to_owned() });
-    let build = build::build(blueprint, !for_aws, reporter, cancel).await?;
-    reporter.report(Progress::Phase { name: "packing".to_owned() });
-    let cache = build.target_directory.join("labdeck").join(build::profile(!for_aws));
-    let mut packing = tokio::task::JoinSet::new();
-    for (function, program) in build.programs {
-        let wanted = blueprint.functions.iter().find(|f| f.name == function);
-        let architecture = wanted.map_or_else(Architecture::default, |f| f.architecture);
-        let cache = if for_aws { cache.join(architecture.as_str()) } else { cache.clone() };
-        packing.spawn_blocking(move || {
-            let code = pack::pack(&program, &cache, for_aws)?;
-            if for_aws && code.architecture != architecture.as_str() {
-                let why = format!(
-                    "{} is a program for {}, and lab.toml says {}",
-                    program.display(),
-                    code.architecture,
-                    architecture.as_str()
-                );
-                return Err(Failure::new(FailureKind::Build, format!("packing {function}"), why)
-                    .next("take `build.target` out of cargo's configuration, or change `architecture`"));
-            }
-            Ok((function, code))
-        });
-    }
-    let mut code = BTreeMap::new();
-    while let Some(packed) = packing.join_next().await {
-        let (function, packed) = packed.map_err(|e| {
-            Failure::new(FailureKind::Internal, "packing the handlers", e.to_string())
-        })??;
-        code.insert(function, packed);
-    }
-    Ok(Built { code, seconds: build.seconds })
 }
 
 #[cfg(test)]
