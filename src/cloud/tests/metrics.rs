@@ -426,6 +426,7 @@ async fn documents_in_a_functions_output_and_its_invocations_become_metrics() {
     let detail = [("ApiName", "shop"), ("Stage", "dev"), ("Method", "GET"), ("Resource", "/greet")];
     assert_eq!(total(&client, of("Count", &detail), "Sum").await, None);
     functions.detail(&api).await;
+    functions.let_the_gateway_log().await;
     let group = "arn:aws:logs:us-east-1:000000000000:log-group:/shop/access:*";
     let format = "$context.httpMethod $context.resourcePath $context.status \
                   $context.integration.status $context.error.responseType $context.responseLength";

@@ -70,12 +70,8 @@ pub(super) async fn one(apis: &Apis, call: &Call<'_>, api: &str, name: &str) -> 
         "PATCH" => {
             let operations = patch::read(call.body())?;
             let may_log = apis.plans().read().account.cloudwatch_role_arn.is_some();
-            if !may_log && operations.iter().any(turns_logging_on) {
-                return Err(bad_request(
-                    "CloudWatch Logs role ARN must be set in account settings to enable logging",
-                ));
-            }
-            apis.change(api, no_stage(), |api| update(api, name, &operations, call.now)).await
+            apis.change(api, no_stage(), |api| update(api, name, &operations, may_log, call.now))
+                .await
         }
         "DELETE" => {
             apis.change(api, no_stage(), |api| {
@@ -198,10 +194,21 @@ fn create(api: &mut Api, new: NewStage, now: i64) -> Outcome {
     reply
 }
 
-fn update(api: &mut Api, name: &str, operations: &[PatchOperation], now: i64) -> Outcome {
+fn update(
+    api: &mut Api,
+    name: &str,
+    operations: &[PatchOperation],
+    may_log: bool,
+    now: i64,
+) -> Outcome {
     let mut stage = Stage::clone(api.stages.get(name).ok_or_else(no_stage)?);
     for operation in operations {
         apply(api, &mut stage, operation, now)?;
+    }
+    if !may_log && operations.iter().any(turns_logging_on) {
+        return Err(bad_request(
+            "CloudWatch Logs role ARN must be set in account settings to enable logging",
+        ));
     }
     stage.last_updated_date = now;
     let reply = Reply::ok(&view(&stage, now));

@@ -347,7 +347,17 @@ async fn a_mock_answers_a_preflight() {
     assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,OPTIONS"));
     assert!(answer.header("x-amzn-trace-id").is_none());
     let verbose = json!([{ "op": "replace", "path": "/*/*/logging/loglevel", "value": "ERROR" }]);
-    bench.patch(&format!("/restapis/{api}/stages/dev"), verbose).await;
+    let stage = format!("/restapis/{api}/stages/dev");
+    let refused = bench.patch(&stage, verbose.clone()).await;
+    assert_eq!(
+        refused.error().2,
+        "CloudWatch Logs role ARN must be set in account settings to enable logging"
+    );
+    bench.role("gateway-logs", "apigateway.amazonaws.com").await;
+    let arn = "arn:aws:iam::000000000000:role/gateway-logs";
+    let role = json!([{ "op": "replace", "path": "/cloudwatchRoleArn", "value": arn }]);
+    assert_eq!(bench.patch("/account", role).await.status, 200);
+    assert_eq!(bench.patch(&stage, verbose).await.status, 200);
     assert_eq!(bench.request(&api, "OPTIONS", "/dev/vtl", &[], "").await.status, 200);
     let answer = bench.request(&api, "OPTIONS", "/dev/broken", &[], "").await;
     assert_eq!(answer.status, 500);

@@ -183,6 +183,19 @@ impl Functions<'_> {
         panic!("{group} has fewer than {least} lines");
     }
 
+    /// Gives the account the role with which API Gateway writes logs.
+    pub async fn let_the_gateway_log(&self) {
+        let trust = TRUST.replace("lambda.amazonaws.com", "apigateway.amazonaws.com");
+        let client = aws_sdk_iam::Client::new(&self.0.config());
+        let role =
+            client.create_role().role_name("gateway-logs").assume_role_policy_document(trust);
+        let arn = role.send().await.unwrap().role().unwrap().arn().to_owned();
+        let patch = json!([{"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}]);
+        let body = json!({ "patchOperations": patch }).to_string();
+        let (status, answer) = self.send("PATCH", "/account", &body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// Switches on metrics by method.
     pub async fn detail(&self, api: &str) {
         let on = json!([{"op": "replace", "path": "/*/*/metrics/enabled", "value": "true"}]);
