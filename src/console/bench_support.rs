@@ -257,6 +257,8 @@ pub fn status() -> LabStatus {
         timeout_s: 5,
         versions: ["1", "2", "3", "4"]
             .map(|version| VersionStatus {
+                role: String::new(),
+                dead_letter: String::new(),
                 version: version.to_owned(),
                 code_sha256: format!("{version}oVbNFF0dDS1OAkaUoNyzbOFXrfFgmXDc36xdBvdmU="),
                 published: "2026-11-20T11:50:00.000+0000".to_owned(),

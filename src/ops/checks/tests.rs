@@ -23,6 +23,8 @@ fn judged(exchange: &Exchange, status: u16, json: &BTreeMap<String, Value>) -> F
 
 fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
     let version = |number: u32| VersionStatus {
+        role: String::new(),
+        dead_letter: String::new(),
         version: number.to_string(),
         code_sha256: String::new(),
         published: String::new(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use labdeck_aws::{Failure, Renewal, Result};
+use labdeck_aws::{Failure, FailureKind, Renewal, Result, Target};
+use tokio_util::sync::CancellationToken;
 
 use super::action::Action;
 use super::run::StepRun;
+use crate::progress::{Progress, Reporter};
 
 /// How often it is looked whether somebody has logged in.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -24,18 +26,57 @@ impl StepRun {
         }
     }
 
-    /// Waits until there are new credentials of the same account. Where they can't change while this
-    /// program runs, the failure stays.
     async fn new_login(&self, failure: Failure) -> Result<()> {
-        let Some(hint) = self.target().login_hint() else {
-            return Err(failure.next("export new credentials and run it again: what is done stays"));
-        };
-        loop {
-            self.waiting(format!("a new login ({}): {hint}", failure.why), None);
-            self.pause(LOOK_EVERY).await?;
-            if self.target().renew().await? == Renewal::Renewed {
-                return Ok(());
+        let say = |text: String| self.waiting(text, None);
+        Box::pin(new_login(self.target(), &self.cancel, failure, say)).await
+    }
+}
+
+/// Reads from AWS; when the credentials have expired, reads again once there are new ones.
+pub(super) async fn logged_in<T, Read>(
+    target: &Target,
+    reporter: &Reporter,
+    cancel: &CancellationToken,
+    mut read: impl FnMut() -> Read,
+) -> Result<T>
+where
+    Read: Future<Output = Result<T>>,
+{
+    loop {
+        match Box::pin(read()).await {
+            Err(failure) if failure.wants_login() => {
+                let say = |text: String| {
+                    reporter.report(Progress::Phase { name: format!("waiting for {text}") });
+                };
+                Box::pin(new_login(target, cancel, failure, say)).await?;
             }
+            done => return done,
+        }
+    }
+}
+
+/// Waits until there are new credentials of the same account. Where they can't change while this
+/// program runs, the failure stays.
+async fn new_login(
+    target: &Target,
+    cancel: &CancellationToken,
+    failure: Failure,
+    say: impl Fn(String),
+) -> Result<()> {
+    let Some(hint) = target.login_hint() else {
+        return Err(failure.next("export new credentials and run it again: what is done stays"));
+    };
+    loop {
+        say(format!("a new login ({}): {hint}", failure.why));
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = cancel.cancelled() => {
+                let why = "stopped on request";
+                return Err(Failure::new(FailureKind::Cancelled, "waiting for a new login", why));
+            }
+        }
+        if target.renew().await? == Renewal::Renewed {
+            return Ok(());
         }
     }
 }

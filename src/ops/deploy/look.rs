@@ -32,7 +32,7 @@ impl Look {
     /// Reads what is live, and settles the parameters by it.
     pub async fn new(target: &Target, blueprint: &Blueprint, options: &Options) -> Result<Self> {
         let mut look = Self::blind(target, blueprint, options).await?;
-        look.again(target).await?;
+        look.live = look.now(target).await?;
         look.keep_live_parameters(options);
         Ok(look)
     }
@@ -59,10 +59,9 @@ impl Look {
         })
     }
 
-    /// Reads again what is live.
-    pub async fn again(&mut self, target: &Target) -> Result<()> {
-        self.live = read(target, &self.wanted(&BTreeMap::new())?).await?;
-        Ok(())
+    /// Reads what is live now.
+    pub async fn now(&self, target: &Target) -> Result<Live> {
+        read(target, &self.wanted(&BTreeMap::new())?).await
     }
 
     /// What is wanted, with the built code.

@@ -44,7 +44,9 @@ use crate::engine::Engine;
 use crate::progress::{Progress, Reporter};
 use built::Built;
 use lease::Lease;
+use login::logged_in;
 use look::Look;
+use observe::Live;
 use plan::{Endpoint, Left, Plan, Summary};
 use run::Context;
 use toolchain::Tool;
@@ -160,7 +162,7 @@ async fn deploying(
     let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
     let work = async {
         // Somebody else may have changed it until the lease was held.
-        cancellable(cancel, STOPPED, look.again(&engine.target)).await?;
+        look.live = seen(engine, &look, reporter, cancel).await?;
         let (plan, wanted) = planned(&look, &built, options)?;
         reporter.report(Progress::Planned { plan: plan.clone() });
         confirmed(&plan, options).await?;
@@ -254,7 +256,8 @@ async fn destroying(
     let work = async {
         reporter.report(Progress::Phase { name: "reading live state".to_owned() });
         let options = Options::default();
-        let looking = Look::new(target, blueprint, &options);
+        let looking =
+            logged_in(target, reporter, cancel, || Look::new(target, blueprint, &options));
         let mut look = cancellable(cancel, STOPPED, looking).await?;
         let wanted = look.wanted(&BTreeMap::new())?;
         let plan = planner::plan_destroy(&wanted, &look.live);
@@ -263,12 +266,24 @@ async fn destroying(
         let context = Arc::new(Context::new(Arc::clone(target), wanted, BTreeMap::new(), live));
         let changed = apply::apply(&plan, &context, reporter, cancel).await?;
         reporter.report(Progress::Phase { name: "looking for what is left".to_owned() });
-        look.again(target).await?;
-        Ok((changed, inventory::left(&look.live), plan.notes))
+        let live = seen(engine, &look, reporter, cancel).await?;
+        Ok((changed, inventory::left(&live), plan.notes))
     };
     let result = work.await;
     lease.release().await;
     result
+}
+
+/// What is live now of a lab that was looked at before.
+async fn seen(
+    engine: &Engine,
+    look: &Look,
+    reporter: &Reporter,
+    cancel: &CancellationToken,
+) -> Result<Live> {
+    let target = &engine.target;
+    let reading = logged_in(target, reporter, cancel, || look.now(target));
+    cancellable(cancel, STOPPED, reading).await
 }
 
 fn refuse_read_only(engine: &Engine, what: &str) -> Result<()> {
@@ -311,7 +326,8 @@ async fn build_and_look(
     cancel: &CancellationToken,
 ) -> Result<(Built, Look)> {
     let looking = async {
-        let looking = Look::new(&engine.target, blueprint, options);
+        let target = &engine.target;
+        let looking = logged_in(target, reporter, cancel, || Look::new(target, blueprint, options));
         let look = cancellable(cancel, STOPPED, looking).await;
         (look, Instant::now())
     };
@@ -325,7 +341,7 @@ async fn build_and_look(
     let (built, mut look) = (built?, look?);
     if at.elapsed() > FRESH {
         reporter.report(Progress::Phase { name: "reading live state".to_owned() });
-        cancellable(cancel, STOPPED, look.again(&engine.target)).await?;
+        look.live = seen(engine, &look, reporter, cancel).await?;
     }
     Ok((built, look))
 }

@@ -183,6 +183,9 @@ pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Re
             status.lab
         )));
     }
+    for ((function, _), (to, _)) in live.iter().zip(&targets) {
+        refuse_unlike(status, function, to, &what)?;
+    }
     let changes = live
         .iter()
         .zip(targets)
@@ -192,6 +195,32 @@ pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Re
         })
         .collect();
     Ok(moves(status, operation, changes, Vec::new(), Vec::new()))
+}
+
+/// Lambda splits traffic between versions of the same role and dead-letter queue alone ("Lambda
+/// function aliases").
+fn refuse_unlike(
+    status: &LabStatus,
+    function: &FunctionStatus,
+    to: &Split,
+    what: &str,
+) -> Result<()> {
+    let version = |number: &str| function.versions.iter().find(|v| v.version == number);
+    let Some((canary, _)) = &to.canary else { return Ok(()) };
+    let (Some(stable), Some(new)) = (version(&to.stable), version(canary)) else { return Ok(()) };
+    let unlike = match () {
+        () if stable.role != new.role => "execution role",
+        () if stable.dead_letter != new.dead_letter => "dead-letter queue",
+        () => return Ok(()),
+    };
+    let why = format!(
+        "{} and {} of {} differ in their {unlike}, and Lambda splits no traffic between such versions",
+        version_name(&to.stable),
+        version_name(canary),
+        function.name
+    );
+    Err(Failure::new(FailureKind::Refused, what, why)
+        .next(format!("give it everything at once: labdeck release {} promote", status.lab)))
 }
 
 /// The newest published version beside the stable one, or the stable one alone and why.

@@ -22,6 +22,8 @@ fn stamp(at_ms: u64) -> Stamp {
 
 fn function(name: &str, versions: u32, serves: &str) -> FunctionStatus {
     let version = |number: u32| VersionStatus {
+        role: String::new(),
+        dead_letter: String::new(),
         version: number.to_string(),
         code_sha256: String::new(),
         published: String::new(),
@@ -141,6 +143,19 @@ fn a_shift_without_anything_newer_says_why() {
     let failure = shift(&lab(), &scope(), 20.0, &stamp(1)).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused);
     assert!(failure.why.contains("a: nothing newer than v1 is published"), "{}", failure.why);
+}
+
+#[test]
+fn versions_that_lambda_does_not_mix_are_refused_and_promoted_at_once() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    lab.functions[0].versions.last_mut().unwrap().dead_letter = "arn:q".to_owned();
+    let failure = shift(&lab, &scope(), 20.0, &stamp(1)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.why.contains("v1 and v2 of a differ in their dead-letter queue"), "{failure}");
+    let plan = promote(&lab, &scope(), &stamp(2)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v2, b v1");
 }
 
 #[test]

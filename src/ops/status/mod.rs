@@ -87,6 +87,10 @@ pub struct VersionStatus {
     pub description: String,
     /// Size of its zip in bytes.
     pub code_size: i64,
+    /// ARN of its role.
+    pub role: String,
+    /// ARN of its dead-letter queue or topic; empty when it has none.
+    pub dead_letter: String,
 }
 
 /// An alias, its split, and where rollback would take it.
@@ -355,6 +359,8 @@ async fn read_function(target: &Target, name: &str, lab: &str) -> Result<Functio
         .into_iter()
         .filter(|v| v.version.as_deref().is_some_and(|version| version != "$LATEST"))
         .map(|v| VersionStatus {
+            role: v.role.unwrap_or_default(),
+            dead_letter: v.dead_letter_config.and_then(|to| to.target_arn).unwrap_or_default(),
             version: v.version.unwrap_or_default(),
             code_sha256: v.code_sha256.unwrap_or_default(),
             published: v.last_modified.unwrap_or_default(),

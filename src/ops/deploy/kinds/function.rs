@@ -32,8 +32,8 @@ use crate::live::{self, LAB_TAG, existing};
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "function";
-/// How long an upload may take.
-const UPLOAD: Duration = Duration::from_mins(10);
+/// The slowest line that an upload is tried over, in KiB a second.
+const SLOWEST_UPLOAD: u64 = 128;
 /// How long a function may take to become active or updated (the SDKs' waiters: 300 times 1 s).
 const SETTLE: Duration = Duration::from_mins(5);
 
@@ -364,11 +364,14 @@ pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
     }
 }
 
-fn patient_upload() -> aws_sdk_lambda::config::Builder {
+/// An upload has time to travel before its answer is due.
+fn patient_upload(target: &Target, zip: &[u8]) -> aws_sdk_lambda::config::Builder {
+    let kilobytes = u64::try_from(zip.len() / 1024).unwrap_or(u64::MAX);
+    let travels = Duration::from_secs(kilobytes / SLOWEST_UPLOAD);
     aws_sdk_lambda::config::Builder::new().timeout_config(
         TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
-            .read_timeout(UPLOAD)
+            .read_timeout(target.answer_timeout() + travels)
             .build(),
     )
 }
@@ -450,7 +453,7 @@ impl StepRun {
             .patiently(|| async {
                 call.clone()
                     .customize()
-                    .config_override(patient_upload())
+                    .config_override(patient_upload(self.target(), &code.zip))
                     .send()
                     .await
                     .map_err(|e| Failure::from_sdk(format!("creating function {name}"), &e))
@@ -479,7 +482,7 @@ impl StepRun {
                     .architectures(Architecture::from(code.architecture))
                     .set_revision_id(revision)
                     .customize()
-                    .config_override(patient_upload())
+                    .config_override(patient_upload(self.target(), &code.zip))
                     .send()
                     .await
                     .map(|_| ())
