@@ -209,3 +209,23 @@ fn items_is_walked() {
         ["list", "test", "function", "event", "missing", "no-number", "key", "cache", "invalidate"];
     walk("items", &[first, second], &known);
 }
+
+/// All labs at once come to the same as each for itself: the same code, nothing left to do.
+#[test]
+fn all_labs_are_deployed_and_destroyed_at_once() {
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = Sandbox::new();
+    sandbox.run(&["deploy", "--all", "--yes", "--json"]).success();
+    for lab in labs() {
+        let plan = sandbox.run(&["plan", &lab, "--json"]).exits(0).json();
+        assert!(steps_of(&plan).is_empty(), "{plan}");
+    }
+    let destroyed = sandbox.run(&["destroy", "--all", "--yes", "--json"]).success().stdout();
+    let left = |line: &str| serde_json::from_str::<Value>(line).unwrap()["left"].clone();
+    let left: Vec<Value> = destroyed.lines().map(left).collect();
+    assert_eq!(left, vec![Value::Array(Vec::new()); labs().len()]);
+}
+
+fn steps_of(plan: &Value) -> Vec<Value> {
+    plan["steps"].as_array().unwrap().clone()
+}

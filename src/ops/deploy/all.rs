@@ -72,10 +72,12 @@ fn are_built_together(labs: &[One]) -> bool {
     folders.len() == 1 && names.len() == functions().count()
 }
 
-/// A lab that has the functions of all.
+/// A lab that has the functions of all, in the folder around them: in a lab's own folder cargo knows
+/// no default members but that lab's package, and would build the others with other features.
 fn merged(labs: &[One]) -> Blueprint {
+    let folder = labs.first().and_then(|lab| lab.blueprint.dir.parent());
     Blueprint {
-        dir: labs.first().map(|lab| lab.blueprint.dir.clone()).unwrap_or_default(),
+        dir: folder.map(std::path::Path::to_path_buf).unwrap_or_default(),
         functions: labs.iter().flat_map(|lab| lab.blueprint.functions.clone()).collect(),
         ..Blueprint::default()
     }
