@@ -12,7 +12,7 @@ pub struct SavedRequest {
     pub name: String,
     /// What it shows, one line.
     pub description: String,
-    /// Name of an [`Api`].
+    /// Name of an [`Api`](super::Api).
     pub api: String,
     /// HTTP method.
     pub method: String,
