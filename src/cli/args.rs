@@ -542,7 +542,6 @@ mod tests {
             "labdeck logs greet --since soon",
             "labdeck cloud --port 0",
             "labdeck --prefix Ada labs",
-            "labdeck deploy --all --variant mock",
             "labdeck invoke greet one -n 1001",
         ] {
             assert!(parse(line).is_err(), "{line}");
