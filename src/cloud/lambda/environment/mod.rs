@@ -4,7 +4,6 @@ mod output;
 mod parent_death;
 mod pool;
 mod process;
-mod processors;
 mod report;
 mod run;
 mod runtime_api;

@@ -17,7 +17,6 @@ use crate::iam::SessionCredentials;
 
 use super::Spec;
 use super::parent_death::die_with_parent;
-use super::processors::Processors;
 
 /// The thread that spawns every execution environment.
 ///
@@ -30,7 +29,6 @@ pub struct Spawner {
 
 struct Job {
     command: Command,
-    memory_mb: u32,
     reply: oneshot::Sender<io::Result<Child>>,
 }
 
@@ -41,10 +39,7 @@ impl Spawner {
         std::thread::Builder::new().name("labdeck-spawner".to_owned()).spawn(move || {
             before();
             let _entered = runtime.enter();
-            let mut processors = Processors::of_this_thread();
             for mut job in queue {
-                // A child begins on the processors of the thread that spawns it.
-                processors.give(job.memory_mb);
                 let spawned = job.command.spawn();
                 // The command holds the writing end of the output pipe: it must be closed here for
                 // the end of the output to be seen.
@@ -57,10 +52,10 @@ impl Spawner {
     }
 
     /// Spawns a command on the thread.
-    pub async fn spawn(&self, command: Command, memory_mb: u32) -> io::Result<Child> {
+    pub async fn spawn(&self, command: Command) -> io::Result<Child> {
         let (reply, spawned) = oneshot::channel();
         let gone = || io::Error::other("the thread that starts functions has ended");
-        self.jobs.send(Job { command, memory_mb, reply }).map_err(|_| gone())?;
+        self.jobs.send(Job { command, reply }).map_err(|_| gone())?;
         spawned.await.map_err(|_| gone())?
     }
 }

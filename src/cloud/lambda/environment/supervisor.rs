@@ -107,7 +107,7 @@ pub async fn start(
     })
     .map_err(|e| cannot_start(&e))?;
     let started = Instant::now();
-    let child = match services.spawner.spawn(command, spec.memory_mb).await {
+    let child = match services.spawner.spawn(command).await {
         Ok(child) => child,
         Err(error) => {
             let Some(message) = entrypoint_message(&error) else {
