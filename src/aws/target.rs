@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -222,6 +223,7 @@ impl Target {
             .http_client(transport::shared_client(false, budgets.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts(&options))
+            .stalled_stream_protection(patient_uploads())
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
@@ -506,6 +508,7 @@ impl Target {
 fn loader(options: &TargetOptions, endpoint: Option<&Endpoint>) -> ConfigLoader {
     let mut loader =
         aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(options));
+    loader = loader.stalled_stream_protection(patient_uploads());
     if let Ok(name) = AppName::new("labdeck") {
         loader = loader.app_name(name);
     }
@@ -519,6 +522,12 @@ fn loader(options: &TargetOptions, endpoint: Option<&Endpoint>) -> ConfigLoader 
         loader = loader.endpoint_url(endpoint.url());
     }
     loader
+}
+
+/// A call that waits for its rate budget sends nothing meanwhile, which the SDK would take for a
+/// stalled upload after five seconds. The answer timeout bounds uploads as well.
+fn patient_uploads() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(false).build()
 }
 
 /// Waiting for a rate budget happens outside these, see `transport`.
