@@ -14,7 +14,7 @@ use labdeck_aws::{Failure, FailureKind, Result, Target};
 /// The tag on everything that belongs to a lab.
 pub const LAB_TAG: &str = "labdeck:lab";
 /// The largest page of API Gateway's lists.
-const PAGE: i32 = 500;
+pub(crate) const PAGE: i32 = 500;
 
 /// `None` instead of a failure that says that it does not exist.
 pub(crate) fn existing<T>(result: Result<T>) -> Result<Option<T>> {
@@ -41,44 +41,25 @@ pub(crate) fn function_tags(function: &GetFunctionOutput) -> BTreeMap<String, St
 
 /// Every alias of a function; none when the function does not exist.
 pub(crate) async fn aliases(target: &Target, name: &str) -> Result<Vec<AliasConfiguration>> {
-    let mut pages = target.lambda().list_aliases().function_name(name).into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|e| Failure::from_sdk(format!("reading the aliases of {name}"), &e));
-        match existing(page)? {
-            Some(page) => all.extend(page.aliases.unwrap_or_default()),
-            None => break,
-        }
-    }
-    Ok(all)
+    let list = target.lambda().list_aliases().function_name(name).into_paginator().items();
+    let all = list.send().collect::<std::result::Result<_, _>>().await;
+    let what = format!("reading the aliases of {name}");
+    existing(all.map_err(|e| Failure::from_sdk(what, &e))).map(Option::unwrap_or_default)
 }
 
 /// `$LATEST` and every published version of a function, oldest first; none when it does not exist.
 pub(crate) async fn versions(target: &Target, name: &str) -> Result<Vec<FunctionConfiguration>> {
     let list = target.lambda().list_versions_by_function().function_name(name);
-    let mut pages = list.into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|e| Failure::from_sdk(format!("reading the versions of {name}"), &e));
-        match existing(page)? {
-            Some(page) => all.extend(page.versions.unwrap_or_default()),
-            None => break,
-        }
-    }
-    Ok(all)
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    let what = format!("reading the versions of {name}");
+    existing(all.map_err(|e| Failure::from_sdk(what, &e))).map(Option::unwrap_or_default)
 }
 
 /// Every REST API of the account and region.
 pub(crate) async fn rest_apis(target: &Target) -> Result<Vec<RestApi>> {
-    let mut pages = target.apigateway().get_rest_apis().limit(PAGE).into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| Failure::from_sdk("listing REST APIs", &e))?;
-        all.extend(page.items.unwrap_or_default());
-    }
-    Ok(all)
+    let list = target.apigateway().get_rest_apis().limit(PAGE).into_paginator().items();
+    let all = list.send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk("listing REST APIs", &e))
 }
 
 /// The stages of an API; none when it does not exist.
@@ -89,19 +70,12 @@ pub(crate) async fn stages(target: &Target, api_id: &str) -> Result<Vec<Stage>> 
     Ok(found.and_then(|answer| answer.item).unwrap_or_default())
 }
 
-/// The deployments of an API.
+/// The deployments of an API; none when it does not exist.
 pub async fn deployments(target: &Target, api_id: &str) -> Result<Vec<Deployment>> {
     let list = target.apigateway().get_deployments().rest_api_id(api_id).limit(PAGE);
-    let mut pages = list.into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let what = format!("reading the deployments of API {api_id}");
-        match existing(page.map_err(|e| Failure::from_sdk(what, &e)))? {
-            Some(page) => all.extend(page.items.unwrap_or_default()),
-            None => break,
-        }
-    }
-    Ok(all)
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    let what = format!("reading the deployments of API {api_id}");
+    existing(all.map_err(|e| Failure::from_sdk(what, &e))).map(Option::unwrap_or_default)
 }
 
 /// A table; `None` when there is none.
@@ -114,51 +88,31 @@ pub(crate) async fn table(target: &Target, name: &str) -> Result<Option<TableDes
 
 /// Every event source mapping of the account and region.
 pub(crate) async fn mappings(target: &Target) -> Result<Vec<EventSourceMappingConfiguration>> {
-    let mut pages = target.lambda().list_event_source_mappings().into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| Failure::from_sdk("listing event source mappings", &e))?;
-        all.extend(page.event_source_mappings.unwrap_or_default());
-    }
-    Ok(all)
+    let list = target.lambda().list_event_source_mappings().into_paginator().items();
+    let all = list.send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk("listing event source mappings", &e))
 }
 
-/// Every API key of the account and region, without values; with `name`, those whose names begin so.
-pub(crate) async fn api_keys(target: &Target, name: Option<&str>) -> Result<Vec<ApiKey>> {
+/// Every API key of the account and region, without values.
+pub(crate) async fn api_keys(target: &Target) -> Result<Vec<ApiKey>> {
     let list = target.apigateway().get_api_keys().limit(PAGE).include_values(false);
-    let mut pages = list.set_name_query(name.map(str::to_owned)).into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| Failure::from_sdk("listing API keys", &e))?;
-        all.extend(page.items.unwrap_or_default());
-    }
-    Ok(all)
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk("listing API keys", &e))
 }
 
 /// Every usage plan of the account and region.
 pub(crate) async fn usage_plans(target: &Target) -> Result<Vec<UsagePlan>> {
-    let mut pages = target.apigateway().get_usage_plans().limit(PAGE).into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| Failure::from_sdk("listing usage plans", &e))?;
-        all.extend(page.items.unwrap_or_default());
-    }
-    Ok(all)
+    let list = target.apigateway().get_usage_plans().limit(PAGE).into_paginator().items();
+    let all = list.send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk("listing usage plans", &e))
 }
 
 /// The keys of a usage plan; none when it does not exist.
 pub(crate) async fn usage_plan_keys(target: &Target, id: &str) -> Result<Vec<UsagePlanKey>> {
     let list = target.apigateway().get_usage_plan_keys().usage_plan_id(id).limit(PAGE);
-    let mut pages = list.into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let what = format!("reading the keys of usage plan {id}");
-        match existing(page.map_err(|e| Failure::from_sdk(what, &e)))? {
-            Some(page) => all.extend(page.items.unwrap_or_default()),
-            None => break,
-        }
-    }
-    Ok(all)
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    let what = format!("reading the keys of usage plan {id}");
+    existing(all.map_err(|e| Failure::from_sdk(what, &e))).map(Option::unwrap_or_default)
 }
 
 /// The alarms with these names (at most 100), those that exist.

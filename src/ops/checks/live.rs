@@ -20,9 +20,6 @@ use crate::redrive::queue_url;
 use crate::request::text_of;
 use crate::{live, status};
 
-/// The largest page of API Gateway's lists.
-const PAGE: i32 = 500;
-
 pub(super) async fn variant(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -85,23 +82,19 @@ pub(super) async fn plan_bound(
     let Some(wanted) = blueprint.plans_of_all_variants().find(|plan| plan.name == name) else {
         return Ok(Finding::new(false, format!("the lab has no plan {name}")));
     };
-    let gateway = engine.target.apigateway();
-    let mut pages = gateway.get_usage_plans().limit(PAGE).into_paginator().send();
-    let mut found = None;
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Failure::from_sdk("listing usage plans", &error))?;
-        found = found.or(page.items.unwrap_or_default().into_iter().find(|plan| {
-            let tag = plan.tags().and_then(|tags| tags.get(live::LAB_TAG));
-            plan.name() == Some(name) && tag == Some(&blueprint.name)
-        }));
-    }
+    let plans = live::usage_plans(&engine.target).await?;
+    let found = plans.iter().find(|plan| {
+        let tag = plan.tags().and_then(|tags| tags.get(live::LAB_TAG));
+        plan.name() == Some(name) && tag == Some(&blueprint.name)
+    });
     let Some(plan) = found else {
         return Ok(Finding::new(false, format!("there is no usage plan {name}")));
     };
     let apis = live::rest_apis(&engine.target).await?;
     let mut missing = unbound(blueprint, wanted, plan.api_stages(), &apis);
-    let keys = plan_keys(engine, plan.id().unwrap_or_default()).await?;
-    let without = wanted.keys.iter().filter(|key| !keys.contains(key));
+    let keys = live::usage_plan_keys(&engine.target, plan.id().unwrap_or_default()).await?;
+    let has = |wanted: &String| keys.iter().any(|key| key.name() == Some(wanted));
+    let without = wanted.keys.iter().filter(|key| !has(key));
     missing.extend(without.map(|key| format!("key {key} is not in it")));
     Ok(if missing.is_empty() {
         let (stages, keys) = (plan.api_stages().len(), keys.len());
@@ -132,19 +125,6 @@ fn unbound(
         }
     }
     missing
-}
-
-/// The names of a plan's keys.
-async fn plan_keys(engine: &Engine, plan: &str) -> Result<Vec<String>> {
-    let list = engine.target.apigateway().get_usage_plan_keys().usage_plan_id(plan).limit(PAGE);
-    let mut pages = list.into_paginator().send();
-    let mut names = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Failure::from_sdk("listing the keys of a plan", &error))?;
-        let keys = page.items.unwrap_or_default();
-        names.extend(keys.into_iter().filter_map(|key| key.name));
-    }
-    Ok(names)
 }
 
 pub(super) async fn item(
@@ -254,18 +234,12 @@ pub(super) async fn mapping_enabled(
         Source::Stream { table, .. } => arn.contains(&format!(":table/{table}/stream/")),
     };
     let calls = |arn: &str| arn.split(':').nth(6) == Some(wanted.function.as_str());
-    let mut pages = engine.target.lambda().list_event_source_mappings().into_paginator().send();
-    let mut found = None;
-    while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|error| Failure::from_sdk("listing event source mappings", &error))?;
-        let ours = page.event_source_mappings().iter().find(|mapping| {
-            mapping.event_source_arn().is_some_and(from_source)
-                && mapping.function_arn().is_some_and(calls)
-        });
-        found = found.or(ours.map(|mapping| mapping.state().unwrap_or_default().to_owned()));
-    }
-    Ok(match found {
+    let mappings = live::mappings(&engine.target).await?;
+    let found = mappings.iter().find(|mapping| {
+        mapping.event_source_arn().is_some_and(from_source)
+            && mapping.function_arn().is_some_and(calls)
+    });
+    Ok(match found.map(|mapping| mapping.state().unwrap_or_default()) {
         Some(state) => Finding::new(state == "Enabled", format!("it is {state}")),
         None => Finding::new(false, "it does not exist"),
     })

@@ -4,10 +4,7 @@ use labdeck_aws::{Failure, FailureKind, Result};
 
 use super::exchange::KeyValue;
 use crate::engine::Engine;
-use crate::live::LAB_TAG;
-
-/// The largest page of `GetApiKeys`.
-const PAGE: i32 = 500;
+use crate::live::{LAB_TAG, PAGE};
 
 /// The value of a key of `lab`'s own.
 ///

@@ -55,7 +55,7 @@ pub(super) async fn read(
         return Ok(Access::default());
     }
     let lab = &blueprint.name;
-    let (keys, plans) = tokio::try_join!(live::api_keys(target, None), live::usage_plans(target))?;
+    let (keys, plans) = tokio::try_join!(live::api_keys(target), live::usage_plans(target))?;
     let mut keys: Vec<KeyStatus> = keys
         .into_iter()
         .filter(|key| key.tags().and_then(|tags| tags.get(LAB_TAG)) == Some(lab))

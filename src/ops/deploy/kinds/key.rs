@@ -76,7 +76,7 @@ pub fn wanted(resolver: &Resolver<'_>) -> Vec<WantedKey> {
 
 /// Reads the lab's own keys, oldest first.
 pub async fn observe(target: &Target, lab: &str) -> Result<Vec<LiveKey>> {
-    let all = live::api_keys(target, None).await?;
+    let all = live::api_keys(target).await?;
     let mut own: Vec<LiveKey> =
         all.into_iter().filter(|key| is_own(key, lab)).map(|key| live_key(key, lab)).collect();
     own.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
