@@ -72,6 +72,7 @@ fn cloud(global: &Global, args: &CloudArgs) -> ExitCode {
     options.background = args.background;
     options.async_retry_delay =
         args.async_retry_delay.map(|seconds| std::time::Duration::from_secs(seconds.into()));
+    options.concurrent_executions = args.concurrent_executions;
     options.rtt = std::time::Duration::from_millis(args.rtt);
     options.aws_limits = args.aws_limits;
     options.operator_policy.clone_from(&args.operator_policy);

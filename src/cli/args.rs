@@ -290,6 +290,9 @@ pub struct CloudArgs {
     /// many; without it one minute and two, as on AWS
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=21_600))]
     pub async_retry_delay: Option<u32>,
+    /// Executions of functions at once that the account may have; AWS gives new accounts 10.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrent_executions: Option<u32>,
     /// Add this many milliseconds of round trip to every call.
     #[arg(long, value_name = "MS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(..=60_000))]

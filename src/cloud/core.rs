@@ -31,6 +31,8 @@ pub struct Core {
     pub endpoint: OnceLock<String>,
     /// The pause before the first retry of a failed asynchronous invocation, where it was set.
     pub async_retry_delay: OnceLock<Duration>,
+    /// Executions at once that the account may have, where it was set.
+    pub concurrent_executions: OnceLock<u32>,
     /// Where services note what they measure; `metrics` collects it.
     pub recorder: Recorder,
     /// How long what happens in the background takes.
@@ -51,6 +53,7 @@ impl Core {
             store,
             endpoint: OnceLock::new(),
             async_retry_delay: OnceLock::new(),
+            concurrent_executions: OnceLock::new(),
             recorder: Recorder::default(),
             timing,
         })

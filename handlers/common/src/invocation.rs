@@ -43,7 +43,11 @@ impl Invocations {
             version: variable("AWS_LAMBDA_FUNCTION_VERSION")
                 .unwrap_or_else(|| "$LATEST".to_owned()),
             environment: environment_of(&stream).to_owned(),
-            cold: AtomicBool::new(true),
+            // An environment that was kept ready has started before anybody waited for it.
+            cold: AtomicBool::new(
+                variable("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref()
+                    != Some("provisioned-concurrency"),
+            ),
         })
     }
 

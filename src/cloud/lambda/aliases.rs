@@ -1,6 +1,7 @@
 //! Aliases: `CreateAlias`, `GetAlias`, `ListAliases`, `UpdateAlias`, `DeleteAlias`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -16,6 +17,7 @@ use super::errors::{
 use super::input::{body, check_alias_name, check_description, max_items, page};
 use super::model::{Alias, Extra, Function, new_revision};
 use super::names::{FunctionName, LATEST, is_version, qualified_arn};
+use super::provisioned::check_target;
 use super::render;
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,7 +110,7 @@ impl Lambda {
     }
 
     pub(super) async fn update_alias(
-        &self,
+        self: &Arc<Self>,
         request: &ApiRequest,
         name: &FunctionName,
         alias_name: &str,
@@ -128,17 +130,21 @@ impl Lambda {
                 let alias = function.aliases.get(alias_name).ok_or_else(alias_not_found)?;
                 let changed = updated(alias, &input)?;
                 check_routing(function, &changed)?;
+                if function.provisioned.contains_key(alias_name) {
+                    check_target(function, &changed.version)?;
+                }
                 let shown = render::alias(&name.name, &changed);
                 function.aliases.insert(alias_name.to_owned(), changed);
                 Ok(shown)
             })
             .await?;
+        self.keep_ready(&name.name);
         Ok(json_answer(200, &shown))
     }
 
     /// Deletes an alias and the policy on it; one that isn't there is no error.
     pub(super) async fn delete_alias(
-        &self,
+        self: &Arc<Self>,
         name: &FunctionName,
         alias: &str,
     ) -> Result<Answer, AwsError> {
@@ -147,9 +153,11 @@ impl Lambda {
                 function.aliases.remove(alias);
                 function.policies.remove(alias);
                 function.event_invoke.remove(alias);
+                function.provisioned.remove(alias);
                 Ok(())
             })
             .await?;
+        self.keep_ready(&name.name);
         Ok(empty(204))
     }
 }

@@ -12,11 +12,6 @@ use super::errors::{constraint, function_not_found, invalid_parameter, missing};
 use super::input::body;
 use super::names::{FunctionName, LATEST};
 
-/// The account's limit of concurrent invocations, as on AWS.
-const ACCOUNT_LIMIT: i64 = 1000;
-/// What must stay for functions without reserved concurrency, as on AWS.
-const UNRESERVED_LEAST: i64 = 100;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ConcurrencyInput {
@@ -44,23 +39,18 @@ impl Lambda {
                 "Member must have value greater than or equal to 0",
             ));
         }
-        let others: i64 = self
-            .registry
-            .all()
-            .iter()
-            .filter(|function| function.name != name.name)
-            .filter_map(|function| function.reserved_concurrency)
-            .map(i64::from)
-            .sum();
-        if ACCOUNT_LIMIT.saturating_sub(others).saturating_sub(wanted) < UNRESERVED_LEAST {
-            return Err(invalid_parameter(format!(
-                "Specified ReservedConcurrentExecutions for function decreases account's \
-                 UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_LEAST}]."
-            )));
-        }
+        self.check_unreserved(&name.name, wanted, "ReservedConcurrentExecutions")?;
         let reserved = u32::try_from(wanted).ok();
         self.registry
             .update(&name.name, |function| {
+                let provisioned = function.provisioned_total();
+                if i64::from(provisioned) > wanted {
+                    // With AWS's spaces.
+                    return Err(invalid_parameter(format!(
+                        " ReservedConcurrentExecutions  {wanted} should not be lower than \
+                         function's total provisioned concurrency [{provisioned}]."
+                    )));
+                }
                 function.reserved_concurrency = reserved;
                 Ok(())
             })

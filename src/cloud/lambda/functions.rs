@@ -161,6 +161,7 @@ impl Lambda {
             tags: input.tags,
             reserved_concurrency: None,
             event_invoke: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
         };
         let mut shown = render::configuration(&name, None, &function.latest, Detail::Full);
         if input.publish {
@@ -275,6 +276,7 @@ impl Lambda {
                     .await?
             }
         };
+        self.keep_ready(&name.name);
         for instance in retired {
             self.pool.retire(&instance);
         }
@@ -361,6 +363,7 @@ fn delete_version(function: &mut Function, version: &str) -> Result<Vec<String>,
     let removed = version.parse().ok().and_then(|number: u64| function.versions.remove(&number));
     function.policies.remove(version);
     function.event_invoke.remove(version);
+    function.provisioned.remove(version);
     Ok(removed.into_iter().map(|c| c.instance).collect())
 }
 

@@ -9,12 +9,12 @@ use serde::de::IgnoredAny;
 
 use crate::core::unique_id;
 use crate::error::AwsError;
-use crate::metrics::{InvocationRecord, InvocationResult};
+use crate::metrics::{InvocationRecord, InvocationResult, ProvisionedUse};
 use crate::protocol::{bytes_answer, empty, set_header};
 use crate::wire::{Answer, ApiRequest, Caller};
 
 use super::Lambda;
-use super::environment::{Event, Job, Spec};
+use super::environment::{Event, Initialization, Job, Spec};
 use super::errors::{constraint, function_not_found};
 use super::events::QueuedEvent;
 use super::model::{Configuration, Function, State};
@@ -275,11 +275,19 @@ impl Lambda {
         // The code may have been removed from the disk by hand: it is kept as a zip too.
         let began = self.core.now_millis();
         let concurrent = self.pool.running(&function.name) + 1;
+        let ready = (!function.provisioned.is_empty()).then(|| ProvisionedUse {
+            busy: self.pool.busy_ahead(&configuration.instance) + 1,
+            of: self.pool.ready_ahead(&configuration.instance),
+            spilled: false,
+        });
         let result = self.pool.run(job, || self.spec(&function, configuration)).await;
         let measured = match &result {
             Ok(completion) => Some(InvocationResult::Ran {
                 duration_ms: completion.duration.as_secs_f64() * 1000.0,
                 failed: completion.failed,
+                provisioned: ready
+                    .filter(|ready| ready.of > 0)
+                    .map(|ready| ProvisionedUse { spilled: !completion.provisioned, ..ready }),
             }),
             Err(error) => (error.status == 429).then_some(InvocationResult::Throttled),
         };
@@ -307,7 +315,7 @@ impl Lambda {
     }
 
     /// What an execution environment of a configuration runs.
-    fn spec(&self, function: &Function, c: &Configuration) -> Spec {
+    pub(super) fn spec(&self, function: &Function, c: &Configuration) -> Spec {
         let code = self.code.hold(&c.code_hash);
         if let Err(error) = self.code.restore(&c.code_hash) {
             tracing::error!(%error, function = function.name, "the code could not be restored");
@@ -324,6 +332,7 @@ impl Lambda {
             log_group: c.log_group.clone(),
             variables: c.environment.clone().unwrap_or_default(),
             code,
+            initialization: Initialization::OnDemand,
         }
     }
 }

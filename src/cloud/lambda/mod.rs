@@ -1,5 +1,6 @@
 //! AWS Lambda: functions, versions, aliases and permissions, and their invocations.
 
+mod account;
 mod aliases;
 mod code;
 #[cfg(test)]
@@ -14,11 +15,13 @@ mod events;
 mod functions;
 mod input;
 mod invoke;
+mod keeper;
 mod mappings;
 mod model;
 mod names;
 mod permissions;
 mod policy;
+mod provisioned;
 mod registry;
 mod render;
 mod routes;
@@ -44,6 +47,7 @@ use crate::wire::{Answer, ApiRequest};
 use code::CodeStore;
 use environment::{Pool, Services, Spawner};
 use events::EventQueue;
+use keeper::Keeper;
 use mappings::Mappings;
 use names::{FunctionName, Wording};
 use registry::Registry;
@@ -63,6 +67,7 @@ pub struct Lambda {
     events: EventQueue,
     neighbours: OnceLock<Neighbours>,
     mappings: Mappings,
+    keeper: Keeper,
 }
 
 /// The services that functions' events come from and go to.
@@ -127,8 +132,10 @@ impl Lambda {
             events,
             neighbours: OnceLock::new(),
             mappings,
+            keeper: Keeper::default(),
         });
         lambda.start_events();
+        lambda.keep_all_ready();
         Ok(lambda)
     }
 
@@ -185,6 +192,10 @@ impl Lambda {
     ) -> Result<Answer, AwsError> {
         match operation {
             Operation::CreateFunction => self.create_function(&request).await,
+            Operation::GetAccountSettings => {
+                self.authorize(&request, "GetAccountSettings", "*")?;
+                Ok(self.account_settings())
+            }
             Operation::ListFunctions => {
                 self.authorize(&request, "ListFunctions", "*")?;
                 self.list_functions(&request)
@@ -254,6 +265,10 @@ impl Lambda {
             F::PutFunctionConcurrency => self.put_concurrency(request, &name).await,
             F::GetFunctionConcurrency => self.get_concurrency(&name),
             F::DeleteFunctionConcurrency => self.delete_concurrency(&name).await,
+            F::PutProvisionedConcurrencyConfig => self.put_provisioned(request, &name).await,
+            F::GetProvisionedConcurrencyConfig => self.get_provisioned(&name),
+            F::DeleteProvisionedConcurrencyConfig => self.delete_provisioned(&name).await,
+            F::ListProvisionedConcurrencyConfigs => self.list_provisioned(request, &name),
             F::PutFunctionEventInvokeConfig => self.put_event_config(request, &name).await,
             F::UpdateFunctionEventInvokeConfig => self.update_event_config(request, &name).await,
             F::GetFunctionEventInvokeConfig => self.get_event_config(&name),

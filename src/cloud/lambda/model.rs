@@ -35,6 +35,18 @@ pub struct Function {
     /// `$LATEST`.
     #[serde(default)]
     pub event_invoke: BTreeMap<String, EventInvokeConfig>,
+    /// Environments that are kept ready, by version or alias.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provisioned: BTreeMap<String, Provisioned>,
+}
+
+/// The environments that are kept ready for a version or alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provisioned {
+    /// How many; at least one.
+    pub count: u32,
+    /// When it was changed, in milliseconds since the epoch.
+    pub modified_ms: i64,
 }
 
 /// What becomes of asynchronous invocations of a function, version or alias.
@@ -287,6 +299,7 @@ pub mod tests {
             tags: BTreeMap::new(),
             reserved_concurrency: None,
             event_invoke: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Operation {
     CreateFunction,
     /// `ListFunctions`.
     ListFunctions,
+    /// `GetAccountSettings`.
+    GetAccountSettings,
     /// `GetAlias`, `UpdateAlias`, `DeleteAlias`: function and alias.
     Alias(AliasOperation, String, String),
     /// `RemovePermission`: function and statement id.
@@ -46,6 +48,10 @@ pub enum FunctionOperation {
     PutFunctionConcurrency,
     GetFunctionConcurrency,
     DeleteFunctionConcurrency,
+    PutProvisionedConcurrencyConfig,
+    GetProvisionedConcurrencyConfig,
+    DeleteProvisionedConcurrencyConfig,
+    ListProvisionedConcurrencyConfigs,
     PutFunctionEventInvokeConfig,
     UpdateFunctionEventInvokeConfig,
     GetFunctionEventInvokeConfig,
@@ -94,6 +100,12 @@ impl Operation {
             ["2015-03-31", "functions", rest @ ..] => functions(&request.method, rest),
             ["2017-10-31" | "2019-09-30", "functions", name, "concurrency"] => {
                 concurrency(&request.method, name)
+            }
+            ["2019-09-30", "functions", name, "provisioned-concurrency"] => {
+                provisioned(request, name)
+            }
+            ["2016-08-19", "account-settings"] if request.method == Method::GET => {
+                Operation::GetAccountSettings
             }
             ["2019-09-25", "functions", name, "event-invoke-config"] => {
                 event_invoke(&request.method, name)
@@ -155,6 +167,20 @@ fn concurrency(method: &Method, name: &str) -> Operation {
     Operation::Function(operation, name.to_owned())
 }
 
+fn provisioned(request: &ApiRequest, name: &str) -> Operation {
+    let operation = match request.method {
+        Method::PUT => FunctionOperation::PutProvisionedConcurrencyConfig,
+        // One path for both: the list is asked for with `List=ALL`.
+        Method::GET if request.query_value("List").as_deref() == Some("ALL") => {
+            FunctionOperation::ListProvisionedConcurrencyConfigs
+        }
+        Method::GET => FunctionOperation::GetProvisionedConcurrencyConfig,
+        Method::DELETE => FunctionOperation::DeleteProvisionedConcurrencyConfig,
+        _ => return Operation::Unknown,
+    };
+    Operation::Function(operation, name.to_owned())
+}
+
 fn event_invoke(method: &Method, name: &str) -> Operation {
     let operation = match *method {
         Method::PUT => FunctionOperation::PutFunctionEventInvokeConfig,
@@ -194,16 +220,6 @@ fn not_there(method: &Method, path: &[&str]) -> Operation {
         ("POST", ["2014-11-13", "functions", _, "invoke-async"]) => "InvokeAsync",
         ("POST", ["2021-11-15", "functions", _, "response-streaming-invocations"]) => {
             "InvokeWithResponseStream"
-        }
-        ("GET", ["2016-08-19", "account-settings"]) => "GetAccountSettings",
-        ("PUT", [_, "functions", _, "provisioned-concurrency"]) => {
-            "PutProvisionedConcurrencyConfig"
-        }
-        ("GET", [_, "functions", _, "provisioned-concurrency"]) => {
-            "GetProvisionedConcurrencyConfig"
-        }
-        ("DELETE", [_, "functions", _, "provisioned-concurrency"]) => {
-            "DeleteProvisionedConcurrencyConfig"
         }
         ("POST", [_, "functions", _, "url"]) => "CreateFunctionUrlConfig",
         ("GET", [_, "functions", _, "url"]) => "GetFunctionUrlConfig",

@@ -67,6 +67,9 @@ pub struct Options {
     pub async_retry_delay: Option<Duration>,
     /// AWS's rates, and its delays of new roles and functions.
     pub aws_limits: bool,
+    /// Executions of functions at once that the account may have. `None`: AWS's 1,000; new accounts
+    /// have 10.
+    pub concurrent_executions: Option<u32>,
     /// The round trip that is added to every call from outside.
     pub rtt: Duration,
     /// A policy that holds for the operator's own calls.
@@ -85,6 +88,7 @@ impl Options {
             idle_exit: IDLE_EXIT,
             async_retry_delay: None,
             aws_limits: false,
+            concurrent_executions: None,
             rtt: Duration::ZERO,
             operator_policy: None,
         }
@@ -180,6 +184,9 @@ async fn start(options: &Options, stopping: CancellationToken) -> Result<Started
     let _ = core.endpoint.set(endpoint.clone());
     if let Some(delay) = options.async_retry_delay {
         let _ = core.async_retry_delay.set(delay);
+    }
+    if let Some(limit) = options.concurrent_executions {
+        let _ = core.concurrent_executions.set(limit);
     }
     let services = Services::open(&core)?;
     if let Some(policy) = policy {
@@ -284,6 +291,9 @@ fn announce(options: &Options, server: &Server) {
         if options.aws_limits {
             let text = "limits            AWS's rates hold, and roles and functions take seconds";
             lines.push(text.to_owned());
+        }
+        if let Some(limit) = options.concurrent_executions {
+            lines.push(format!("concurrency       {limit} executions at once"));
         }
         if !options.rtt.is_zero() {
             lines.push(format!("round trip        {} ms more", options.rtt.as_millis()));

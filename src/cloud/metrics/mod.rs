@@ -43,7 +43,7 @@ pub use alarms::{AlarmActions, Notification};
 pub use db::LAYOUT;
 pub use emf::count_series;
 pub use error::MetricsError;
-pub use own::{InvocationRecord, InvocationResult, RequestRecord};
+pub use own::{InvocationRecord, InvocationResult, ProvisionedUse, RequestRecord};
 pub use recorder::Recorder;
 pub use wire::{LONGEST_BODY, SERVICE, VERSION, protocol};
 

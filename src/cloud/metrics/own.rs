@@ -34,9 +34,37 @@ pub enum InvocationResult {
         duration_ms: f64,
         /// Whether it failed.
         failed: bool,
+        /// Where environments are kept ready for its version.
+        provisioned: Option<ProvisionedUse>,
     },
     /// It was refused, since a limit was reached.
     Throttled,
+}
+
+/// What an invocation found of the environments that are kept ready for its version.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProvisionedUse {
+    /// How many of them were working, this one included.
+    pub busy: u32,
+    /// How many there were.
+    pub of: u32,
+    /// Whether it ran elsewhere, since all were busy.
+    pub spilled: bool,
+}
+
+impl ProvisionedUse {
+    /// Lambda Developer Guide, "Using CloudWatch metrics with Lambda", "Concurrency metrics".
+    fn values(self) -> Vec<Value> {
+        if self.spilled {
+            return vec![("ProvisionedConcurrencySpilloverInvocations", "Count", 1.0)];
+        }
+        let busy = f64::from(self.busy.min(self.of));
+        vec![
+            ("ProvisionedConcurrencyInvocations", "Count", 1.0),
+            ("ProvisionedConcurrentExecutions", "Count", busy),
+            ("ProvisionedConcurrencyUtilization", "Count", busy / f64::from(self.of.max(1))),
+        ]
+    }
 }
 
 /// A request that a stage has answered.
@@ -69,7 +97,7 @@ impl InvocationRecord {
     pub(super) fn add_to(&self, batch: &mut Batch) {
         let mut values: Vec<Value> = Vec::with_capacity(5);
         match self.result {
-            InvocationResult::Ran { duration_ms, failed } => values.extend([
+            InvocationResult::Ran { duration_ms, failed, .. } => values.extend([
                 ("Invocations", "Count", 1.0),
                 ("Errors", "Count", f64::from(u8::from(failed))),
                 ("Throttles", "Count", 0.0),
@@ -78,6 +106,9 @@ impl InvocationRecord {
             ]),
             // What is throttled counts neither as invocation nor as error.
             InvocationResult::Throttled => values.push(("Throttles", "Count", 1.0)),
+        }
+        if let InvocationResult::Ran { provisioned: Some(ready), .. } = self.result {
+            values.extend(ready.values());
         }
         let function = ("FunctionName".to_owned(), self.function.clone());
         let resource = match &self.qualifier {

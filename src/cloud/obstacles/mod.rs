@@ -32,6 +32,8 @@ pub struct Timing {
     pub function_update: Duration,
     /// How long an event source mapping is `Creating`, `Updating` and so on.
     pub mapping_change: Duration,
+    /// How long it takes until the first environment that is kept ready is started.
+    pub provisioning: Duration,
     /// How many live tail sessions may run at once.
     pub live_tail_sessions: usize,
 }
@@ -43,6 +45,7 @@ impl Timing {
         function_creation: Duration::from_millis(5),
         function_update: Duration::from_millis(5),
         mapping_change: Duration::from_millis(5),
+        provisioning: Duration::from_millis(5),
         live_tail_sessions: usize::MAX,
     };
     /// About as long as on AWS. AWS promises no times: these are ordinary ones for a function from a
@@ -52,6 +55,7 @@ impl Timing {
         function_creation: Duration::from_secs(3),
         function_update: Duration::from_secs(2),
         mapping_change: Duration::from_secs(10),
+        provisioning: Duration::from_secs(30),
         // CloudWatch Logs quotas, "Live Tail concurrent sessions".
         live_tail_sessions: 15,
     };

@@ -29,6 +29,9 @@ pub fn name(service: &str, request: &ApiRequest) -> Option<String> {
     let by_mode = |name: &'static str| match (name, request.query_value("mode").as_deref()) {
         ("CreateRestApi", Some("import")) => "ImportRestApi",
         ("CreateApiKey", Some("import")) => "ImportApiKeys",
+        ("GetProvisionedConcurrencyConfig", _) if request.query_value("List").is_some() => {
+            "ListProvisionedConcurrencyConfigs"
+        }
         _ => name,
     };
     routes

@@ -1,5 +1,6 @@
 //! Execution environments: one process of a function's `bootstrap`, its Runtime API and its log.
 
+mod ahead;
 mod output;
 mod parent_death;
 mod pool;
@@ -20,7 +21,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub use pool::{Pool, Services};
+pub use ahead::Ahead;
+pub use pool::{PROVISIONED_LIMIT, Pool, Services};
 pub use process::{Spawner, end_left_behind};
 pub use run::Job;
 
@@ -57,6 +59,17 @@ pub struct Spec {
     pub variables: BTreeMap<String, String>,
     /// Its code, which stays on disk as long.
     pub code: Arc<CodeHold>,
+    /// Why it is started.
+    pub initialization: Initialization,
+}
+
+/// Why an environment is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initialization {
+    /// An invocation needs it.
+    OnDemand,
+    /// It is kept ready: provisioned concurrency.
+    Provisioned,
 }
 
 /// An event on its way to the runtime.
@@ -85,6 +98,8 @@ pub struct Completion {
     pub failed: bool,
     /// How long the function ran, as its report says.
     pub duration: Duration,
+    /// Whether it ran where it was kept ready.
+    pub provisioned: bool,
     /// The last lines of its log in base64, where asked for.
     pub tail: Option<String>,
 }
@@ -296,7 +311,8 @@ impl Environment {
                 true,
             ),
         };
-        let mut completion = Completion { payload, failed, duration, tail: None };
+        let provisioned = self.spec.initialization.is_ahead();
+        let mut completion = Completion { payload, failed, duration, provisioned, tail: None };
         if busy.tail {
             let mut output = self.output.lock().await;
             self.close_log(&mut output, request_id, duration, None);
@@ -332,6 +348,7 @@ impl Environment {
             payload: report::failure_payload(request_id, &message, "Sandbox.Timedout"),
             failed: true,
             duration,
+            provisioned: self.spec.initialization.is_ahead(),
             tail,
         })
     }
@@ -353,6 +370,7 @@ impl Environment {
                     payload: report::failure_payload(&busy.request_id, &message, kind),
                     failed: true,
                     duration,
+                    provisioned: self.spec.initialization.is_ahead(),
                     tail: output.take_tail(),
                 };
                 output.flush().await;

@@ -13,10 +13,13 @@ use crate::iam::Iam;
 use crate::lambda::errors::throttled;
 use crate::logs::Logs;
 
+use super::ahead::Keeping;
 use super::{Environment, Phase, Spawner};
 
 /// The most environments at once. AWS's limit is 1,000; this is one machine.
 const ENVIRONMENT_LIMIT: usize = 64;
+/// The most of them that are kept ready: the rest is for those that are not.
+pub const PROVISIONED_LIMIT: u32 = 48;
 /// How long an invocation waits for one of them when all are busy.
 const CAPACITY_PATIENCE: Duration = Duration::from_secs(3);
 /// How long an invocation waits for an environment that has just answered, before it starts
@@ -52,13 +55,15 @@ pub struct Pool {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     closed: bool,
     next_id: u64,
     /// Room taken by environments that are about to be started.
     reserved: usize,
-    all: HashMap<u64, Arc<Environment>>,
-    groups: HashMap<String, Group>,
+    pub(super) all: HashMap<u64, Arc<Environment>>,
+    pub(super) groups: HashMap<String, Group>,
+    /// What is kept without work, by instance.
+    pub(super) kept: HashMap<String, Keeping>,
     /// Invocations being worked on, by function.
     in_flight: HashMap<String, u32>,
     /// A task waits for the oldest idle environment to become too old.
@@ -67,9 +72,9 @@ struct State {
 
 /// The environments that can serve the same invocations.
 #[derive(Debug, Default)]
-struct Group {
+pub(super) struct Group {
     /// Those that wait for work; the one used last is the last.
-    idle: Vec<(Arc<Environment>, Instant)>,
+    pub(super) idle: Vec<(Arc<Environment>, Instant)>,
     /// Those that have answered and not come back yet.
     finishing: Vec<(u64, Instant)>,
     /// Invocations that wait for the next one to come free.
@@ -115,7 +120,7 @@ impl Pool {
         self.state().all.len()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -126,10 +131,17 @@ impl Pool {
         reserved: Option<u32>,
     ) -> Result<Slot, AwsError> {
         let mut state = self.state();
+        let total: u32 = state.in_flight.values().sum();
         let running = state.in_flight.get_mut(function);
         let now = running.as_ref().map_or(0, |count| **count);
         if reserved.is_some_and(|limit| now >= limit) {
             return Err(throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
+        }
+        // Only where it was set: without it there are fewer environments than an account may have.
+        if let Some(limit) = self.services.core.concurrent_executions.get()
+            && total >= *limit
+        {
+            return Err(throttled("ConcurrentInvocationLimitExceeded"));
         }
         match running {
             Some(count) => *count += 1,
@@ -196,10 +208,11 @@ impl Pool {
             state.groups.insert(instance.to_owned(), Group::default());
         }
         let full = state.all.len() + state.reserved >= ENVIRONMENT_LIMIT;
+        let any_ahead = !state.kept.is_empty();
         let Some(group) = state.groups.get_mut(instance) else {
             return Err(AwsError::internal("the group of environments is gone"));
         };
-        if let Some((environment, _)) = group.idle.pop() {
+        if let Some(environment) = group.take(any_ahead) {
             return Ok(Next::Take(environment));
         }
         if patient && group.expected() > group.waiters.len() {
@@ -216,6 +229,29 @@ impl Pool {
         let room = Arc::clone(&self.capacity).notified_owned();
         state.end_oldest_idle();
         Ok(Next::Full(receiver, room))
+    }
+
+    /// Room for an environment that nobody waits for; none when there is none, or everything ends.
+    pub(super) fn reserve(self: &Arc<Self>, instance: &str) -> Option<Reservation> {
+        let mut state = self.state();
+        if state.closed {
+            return None;
+        }
+        if state.all.len() + state.reserved >= ENVIRONMENT_LIMIT {
+            state.end_oldest_idle();
+            return None;
+        }
+        state.groups.entry(instance.to_owned()).or_default().alive += 1;
+        state.reserved += 1;
+        state.next_id += 1;
+        let id = state.next_id;
+        drop(state);
+        Some(Reservation { pool: Arc::clone(self), instance: instance.to_owned(), id, used: false })
+    }
+
+    /// Whether everything is ending.
+    pub(super) fn closed(&self) -> bool {
+        self.state().closed
     }
 
     /// Counts a started environment as one of the pool.
@@ -239,12 +275,18 @@ impl Pool {
     pub fn release(self: &Arc<Self>, environment: &Arc<Environment>) {
         let mut state = self.state();
         let state = &mut *state;
-        let group = match state.groups.get_mut(&environment.spec.instance) {
+        let instance = environment.spec.instance.as_str();
+        let group = match state.groups.get_mut(instance) {
             Some(group) if !state.closed => group,
             // Its code or configuration is out of date.
             _ => return environment.kill(),
         };
         group.finishing.retain(|(id, _)| *id != environment.id);
+        let ahead = environment.spec.initialization.is_ahead();
+        let kept = state.kept.get(instance).map_or(0, |kept| kept.count);
+        if ahead && kept < ahead_of(&state.all, instance) {
+            return environment.kill();
+        }
         let mut free = Arc::clone(environment);
         while let Some(waiter) = group.waiters.pop_front() {
             match waiter.send(free) {
@@ -268,6 +310,11 @@ impl Pool {
         let mut state = self.state();
         state.all.remove(&environment.id);
         state.leave(&environment.spec.instance, Some(environment.id));
+        if environment.spec.initialization.is_ahead()
+            && let Some(kept) = state.kept.get(&environment.spec.instance)
+        {
+            kept.ended.notify_one();
+        }
         self.capacity.notify_waiters();
     }
 
@@ -320,7 +367,21 @@ impl Pool {
     }
 }
 
+/// How many environments of an instance were started ahead and have not ended.
+fn ahead_of(all: &HashMap<u64, Arc<Environment>>, instance: &str) -> u32 {
+    let count = all
+        .values()
+        .filter(|e| e.spec.initialization.is_ahead() && e.spec.instance == instance)
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl State {
+    /// How many environments of an instance were started ahead and have not ended.
+    pub(super) fn ahead(&self, instance: &str) -> u32 {
+        ahead_of(&self.all, instance)
+    }
+
     fn leave(&mut self, instance: &str, id: Option<u64>) {
         let Some(group) = self.groups.get_mut(instance) else { return };
         group.alive = group.alive.saturating_sub(1);
@@ -338,16 +399,33 @@ impl State {
         let oldest = self
             .groups
             .values_mut()
-            .filter(|group| !group.idle.is_empty())
-            .min_by_key(|group| group.idle[0].1);
-        if let Some(group) = oldest {
-            let (environment, _) = group.idle.remove(0);
+            .filter_map(|group| {
+                let index = group
+                    .idle
+                    .iter()
+                    .position(|(environment, _)| !environment.spec.initialization.is_ahead())?;
+                Some((group, index))
+            })
+            .min_by_key(|(group, index)| group.idle[*index].1);
+        if let Some((group, index)) = oldest {
+            let (environment, _) = group.idle.remove(index);
             environment.kill();
         }
     }
 }
 
 impl Group {
+    /// Takes one without work: the one used last, but one that was started ahead before others.
+    fn take(&mut self, any_ahead: bool) -> Option<Arc<Environment>> {
+        if any_ahead {
+            let ahead = self.idle.iter().rposition(|(e, _)| e.spec.initialization.is_ahead());
+            if let Some(index) = ahead {
+                return Some(self.idle.remove(index).0);
+            }
+        }
+        self.idle.pop().map(|(environment, _)| environment)
+    }
+
     /// How many environments are expected back any moment.
     fn expected(&self) -> usize {
         self.finishing.iter().filter(|(_, since)| since.elapsed() < FINISHING_EXPECTED).count()
@@ -372,6 +450,9 @@ async fn end_old(pool: std::sync::Weak<Pool>) {
             let mut next: Option<Instant> = None;
             for group in state.groups.values_mut() {
                 group.idle.retain(|(environment, since)| {
+                    if environment.spec.initialization.is_ahead() {
+                        return true;
+                    }
                     let end = *since + IDLE_LIMIT;
                     if end <= now {
                         environment.kill();

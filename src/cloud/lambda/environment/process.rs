@@ -122,7 +122,7 @@ fn variables(surroundings: &Surroundings<'_>) -> Vec<(OsString, OsString)> {
     set("AWS_LAMBDA_FUNCTION_NAME", &spec.function);
     set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string());
-    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", spec.initialization.word());
     set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
     set("AWS_LAMBDA_LOG_STREAM_NAME", surroundings.log_stream);
     set("AWS_LAMBDA_RUNTIME_API", surroundings.runtime_api);

@@ -197,12 +197,12 @@ impl Attempt<'_> {
         );
         let tail = output.take_tail();
         output.flush().await;
-        Completion { payload, failed: true, duration: took, tail }
+        Completion { payload, failed: true, duration: took, provisioned: false, tail }
     }
 }
 
 /// The `errorType` of an error that a runtime reported.
-fn error_type(payload: &Bytes) -> String {
+pub(super) fn error_type(payload: &Bytes) -> String {
     serde_json::from_slice::<serde_json::Value>(payload)
         .ok()
         .and_then(|error| error["errorType"].as_str().map(str::to_owned))
@@ -269,6 +269,7 @@ fn lost(request_id: &str) -> Completion {
         payload: report::failure_payload(request_id, &message, "Runtime.ExitError"),
         failed: true,
         duration: Duration::ZERO,
+        provisioned: false,
         tail: None,
     }
 }

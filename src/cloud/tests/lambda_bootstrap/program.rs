@@ -92,7 +92,7 @@ fn main() {
         if asked("about") {
             let variable = |name: &str| std::env::var(name).unwrap_or_default();
             answer = format!(
-                r#"{{"pid":{},"served":{served},"arn":"{}","deadline":{},"trace":"{}","version":"{}","key":"{}","color":"{}","endpoint":"{}","root":"{}"}}"#,
+                r#"{{"pid":{},"served":{served},"arn":"{}","deadline":{},"trace":"{}","version":"{}","key":"{}","color":"{}","endpoint":"{}","root":"{}","init":"{}"}}"#,
                 std::process::id(),
                 header("lambda-runtime-invoked-function-arn"),
                 header("lambda-runtime-deadline-ms"),
@@ -102,6 +102,7 @@ fn main() {
                 variable("COLOR"),
                 variable("AWS_ENDPOINT_URL"),
                 variable("LAMBDA_TASK_ROOT"),
+                variable("AWS_LAMBDA_INITIALIZATION_TYPE"),
             )
             .into_bytes();
         }

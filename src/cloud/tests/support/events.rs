@@ -27,8 +27,14 @@ pub fn arn(service: &str, rest: &str) -> String {
 
 impl Events {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(set: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let cloud = Cloud::start_with(Self::options(&dir)).await;
+        let mut options = Self::options(&dir);
+        set(&mut options);
+        let cloud = Cloud::start_with(options).await;
         let events = Self { dir, cloud };
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
             "Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
