@@ -4,6 +4,7 @@
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 
+use crate::deploy::leased;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG, existing};
 use crate::status;
@@ -11,8 +12,12 @@ use crate::status;
 /// Deletes a function of the lab's own, with its versions and aliases. It may be gone already.
 ///
 /// # Errors
-/// Refused when the function is not the lab's.
+/// Refused when the function is not the lab's; Conflict when somebody else changes the lab.
 pub async fn delete_function(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<()> {
+    leased(engine, &blueprint.name, Box::pin(delete(engine, blueprint, name))).await
+}
+
+async fn delete(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<()> {
     let what = format!("deleting function {name}");
     let Some(found) = live::function(&engine.target, name).await? else { return Ok(()) };
     if live::function_tags(&found).get(LAB_TAG) != Some(&blueprint.name) {
@@ -27,7 +32,8 @@ pub async fn delete_function(engine: &Engine, blueprint: &Blueprint, name: &str)
 /// Throws away what the cache of a stage holds, on every API of the lab. Hands back the APIs.
 ///
 /// # Errors
-/// Invalid when the stage has no cache; `NotFound` when nothing is deployed.
+/// Invalid when the stage has no cache; `NotFound` when nothing is deployed; Conflict when somebody else
+/// changes the lab.
 pub async fn flush_cache(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -48,6 +54,15 @@ pub async fn flush_cache(
         };
         return Err(Failure::new(FailureKind::Invalid, what, why));
     }
+    leased(engine, &blueprint.name, Box::pin(flush(engine, blueprint, stage, what))).await
+}
+
+async fn flush(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    stage: &str,
+    what: String,
+) -> Result<Vec<String>> {
     let apis = live::rest_apis(&engine.target).await?;
     let mut flushed = Vec::new();
     for api in &blueprint.apis {

@@ -63,11 +63,16 @@ pub(crate) fn live_in(apis: &[RestApi], blueprint: &Blueprint) -> Option<String>
 /// deployment that it has. Hands back the names of the APIs.
 ///
 /// # Errors
-/// `NotFound` when there is no such variant or an API is not deployed.
+/// `NotFound` when there is no such variant or an API is not deployed; Conflict when somebody else
+/// changes the lab.
 pub async fn define(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<Vec<String>> {
     let blueprint = of(blueprint, name)?;
+    deploy::leased(engine, &blueprint.name, Box::pin(put(engine, &blueprint, name))).await
+}
+
+async fn put(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<Vec<String>> {
     let what = format!("defining the APIs of {} as {name}", blueprint.name);
-    let wanted = deploy::wanted_of(&engine.target, &blueprint).await?;
+    let wanted = deploy::wanted_of(&engine.target, blueprint).await?;
     let apis = live::rest_apis(&engine.target).await?;
     let mut defined = Vec::new();
     for api in &wanted.apis {

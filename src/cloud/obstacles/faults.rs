@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::limits::Throttled;
 use crate::error::AwsError;
@@ -63,6 +65,8 @@ pub enum Action {
     Hold,
     /// The call is done, and its answer not sent until its client gives up.
     HoldAnswer,
+    /// The call waits until the faults are set anew or taken away, and is done then.
+    Pause,
 }
 
 /// A fault that can't be set.
@@ -99,6 +103,7 @@ pub(super) struct Met {
     pub lose_answer: bool,
     pub hold: bool,
     pub hold_answer: bool,
+    pub pause: bool,
     pub delay: Duration,
 }
 
@@ -107,6 +112,7 @@ pub(super) struct Met {
 pub struct Faults {
     set: Mutex<Vec<Set>>,
     held: AtomicU64,
+    changed: Notify,
 }
 
 impl Faults {
@@ -125,12 +131,14 @@ impl Faults {
             .map(|fault| Set { fault, matched: 0, fired: 0, struck: Vec::new() })
             .collect();
         self.held.store(0, Ordering::Relaxed);
+        self.changed.notify_waiters();
         Ok(())
     }
 
     /// Takes all faults away.
     pub fn clear(&self) {
         self.lock().clear();
+        self.changed.notify_waiters();
     }
 
     /// Whether there are none.
@@ -184,6 +192,7 @@ impl Faults {
                 Action::DelayMs(ms) => met.delay += Duration::from_millis(*ms),
                 Action::Hold if !decided => met.hold = true,
                 Action::HoldAnswer if !decided => met.hold_answer = true,
+                Action::Pause => met.pause = true,
                 Action::Error { status, code, message } if !decided => {
                     met.error = Some(AwsError::new(*status, code.as_str(), message.as_str()));
                 }
@@ -197,6 +206,11 @@ impl Faults {
             }
         }
         met
+    }
+
+    /// The next change of the faults. It is noticed from here on, whenever it is waited for.
+    pub(super) fn changes(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Holds a call or an answer until its client has long given up.
@@ -247,7 +261,8 @@ impl Fault {
             | Action::Throttle
             | Action::LoseAnswer
             | Action::Hold
-            | Action::HoldAnswer => {}
+            | Action::HoldAnswer
+            | Action::Pause => {}
         }
         Ok(())
     }

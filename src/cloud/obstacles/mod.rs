@@ -119,6 +119,17 @@ impl Obstacles {
         Passage::Refused(answer)
     }
 
+    /// What the faults do to a call, once it may go on.
+    async fn met(&self, service: &str, operation: &str, by_operator: bool) -> Met {
+        // From before it is struck on: whoever sees it struck may change the faults at once.
+        let changed = self.faults.changes();
+        let met = self.faults.meet(service, operation, by_operator);
+        if met.pause {
+            changed.await;
+        }
+        met
+    }
+
     /// What a call of a service's API meets.
     pub async fn meet(&self, service: &Service, request: &ApiRequest) -> Passage {
         if self.limits.is_none() && self.faults.is_empty() {
@@ -127,7 +138,7 @@ impl Obstacles {
         let signing_name = service.signing_name();
         let operation = operation::name(signing_name, request).unwrap_or_default();
         let by_operator = request.caller == Caller::Operator;
-        let met = self.faults.meet(signing_name, &operation, by_operator);
+        let met = self.met(signing_name, &operation, by_operator).await;
         if !met.delay.is_zero() {
             tokio::time::sleep(met.delay).await;
         }

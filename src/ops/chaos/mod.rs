@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::deploy::leased;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG};
 use crate::release::wait_until_ready;
@@ -100,7 +101,9 @@ pub async fn set(
         }
         ChaosKind::DropCacheKey { api, path, method, parameter, stage } => {
             let key = cache_key::CacheKey { api, path, method, parameter, stage };
-            cache_key::set(engine, &blueprint.name, &switch.name, &key, on).await.map(|()| None)?
+            // It changes the definition for a moment: no deploy must come in between.
+            let work = cache_key::set(engine, &blueprint.name, &switch.name, &key, on);
+            leased(engine, &blueprint.name, Box::pin(work)).await.map(|()| None)?
         }
     };
     Ok(ChaosStatus { name: name.to_owned(), until_ms })

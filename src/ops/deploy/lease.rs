@@ -14,15 +14,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use labdeck_aws::{Failure, FailureKind, Result, Target, same_count};
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
+use super::look::place;
 use super::wanted::Place;
+use crate::engine::Engine;
 use crate::live::existing;
 use crate::release::pointer::operator;
 
 /// How long a lease holds without being renewed.
 const HOLDS: Duration = Duration::from_mins(2);
 /// How often it is renewed.
-const RENEWED: Duration = Duration::from_secs(40);
+const RENEWED: Duration = Duration::from_secs(10);
 /// Takeovers that are tried.
 const TRIES: usize = 4;
 
@@ -36,30 +39,55 @@ const WHO: &str = "labdeck:who";
 /// A held lease. Dropping it gives it back too, in the background.
 #[derive(Debug)]
 pub(super) struct Lease {
+    taken: Arc<Taken>,
+    renewal: AbortHandle,
+    stop: CancellationToken,
+    lost: CancellationToken,
+    released: bool,
+}
+
+/// What a lease was taken with.
+#[derive(Debug)]
+struct Taken {
     target: Arc<Target>,
     group: String,
-    renewal: AbortHandle,
-    released: bool,
+    holder: String,
+    arn: String,
+    /// Ms since the epoch.
+    until: AtomicU64,
 }
 
 impl Lease {
     /// Takes the lease of `lab`, or fails as a conflict when somebody else holds it.
-    pub(super) async fn take(target: &Arc<Target>, place: &Place, lab: &str) -> Result<Self> {
+    pub(super) async fn take(
+        target: &Arc<Target>,
+        place: &Place,
+        lab: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
         let group = format!("/labdeck/lease/{lab}");
         let arn = place.log_group(&group);
         let holder = holder(&target.endpoint().unwrap_or_default());
+        let until = now_ms() + millis(HOLDS);
+        let taken = || Taken {
+            target: Arc::clone(target),
+            group: group.clone(),
+            holder: holder.clone(),
+            arn: arn.clone(),
+            until: AtomicU64::new(until),
+        };
         for _ in 0..TRIES {
-            if create(target, &group, &holder).await? {
+            if create(target, &group, &holder, until).await? {
                 let seen = tags(target, &arn).await?.unwrap_or_default();
                 if seen.get(HOLDER) == Some(&holder) {
-                    return Ok(Self::held(Arc::clone(target), group, arn));
+                    return Ok(Self::held(taken(), cancel));
                 }
                 continue;
             }
             let Some(found) = tags(target, &arn).await? else { continue };
             // Made by a call whose answer was lost, and which was repeated.
             if found.get(HOLDER) == Some(&holder) {
-                return Ok(Self::held(Arc::clone(target), group, arn));
+                return Ok(Self::held(taken(), cancel));
             }
             if !is_over(&found, now_ms()) {
                 return Err(conflict(lab, &found));
@@ -83,56 +111,122 @@ impl Lease {
         }
     }
 
-    fn held(target: Arc<Target>, group: String, arn: String) -> Self {
-        let renewing = Arc::clone(&target);
+    fn held(taken: Taken, cancel: &CancellationToken) -> Self {
+        let taken = Arc::new(taken);
+        let (stop, lost) = (cancel.child_token(), CancellationToken::new());
+        let (renewing, losing, stopping) = (Arc::clone(&taken), lost.clone(), stop.clone());
         let renewal = tokio::spawn(same_count(async move {
-            loop {
-                tokio::time::sleep(RENEWED).await;
-                let until = (now_ms() + millis(HOLDS)).to_string();
-                let logs = renewing.logs();
-                let renewed =
-                    logs.tag_resource().resource_arn(&arn).tags(UNTIL, until).send().await;
-                if let Err(error) = renewed {
-                    tracing::warn!(%error, "the lease could not be renewed");
-                }
-            }
+            while renewing.renewed().await {}
+            losing.cancel();
+            stopping.cancel();
         }))
         .abort_handle();
-        Self { target, group, renewal, released: false }
+        Self { taken, renewal, stop, lost, released: false }
     }
 
-    /// Gives the lease back. A lease that can't be given back runs out by itself.
-    pub(super) async fn release(mut self) {
+    /// What work under this lease must heed: cancelled with the person's own, and when somebody else has
+    /// taken the lease. A computer that slept, say, did not renew it in time.
+    pub(super) fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Gives the lease back after work that came to this. A lease that can't be given back runs out by
+    /// itself.
+    pub(super) async fn end<T>(mut self, result: Result<T>) -> Result<T> {
         self.released = true;
         self.renewal.abort();
-        if let Err(failure) = delete(&self.target, &self.group).await {
+        let lost = self.lost.is_cancelled();
+        let given = if lost { Ok(()) } else { self.taken.give_back().await };
+        if let Err(failure) = given {
             tracing::warn!(%failure, "the lease could not be given back");
         }
+        result.map_err(|failure| match failure.kind {
+            FailureKind::Cancelled if lost => Failure {
+                kind: FailureKind::Conflict,
+                why: failure.why.replace(
+                    "stopped on request",
+                    "somebody else is changing this lab by now, since its lease was not renewed in time",
+                ),
+                ..failure
+            },
+            _ => failure,
+        })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.renewal.abort();
-        if self.released {
+        if self.released || self.lost.is_cancelled() {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (target, group) = (Arc::clone(&self.target), self.group.clone());
+            let taken = Arc::clone(&self.taken);
             runtime.spawn(async move {
-                let _ = delete(&target, &group).await;
+                let _ = taken.give_back().await;
             });
         }
     }
 }
 
+impl Taken {
+    /// Waits until it is time, and renews the lease; `false` when it is somebody else's by now.
+    async fn renewed(&self) -> bool {
+        tokio::time::sleep(RENEWED).await;
+        match tags(&self.target, &self.arn).await {
+            Ok(found) if !self.is_own(found.as_ref()) => return false,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the lease could not be read");
+                return true;
+            }
+        }
+        let until = now_ms() + millis(HOLDS);
+        let call = self.target.logs().tag_resource().resource_arn(&self.arn);
+        match call.tags(UNTIL, until.to_string()).send().await {
+            Ok(_) => self.until.store(until, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+        }
+        true
+    }
+
+    fn is_own(&self, found: Option<&HashMap<String, String>>) -> bool {
+        found.and_then(|tags| tags.get(HOLDER)) == Some(&self.holder)
+    }
+
+    /// Removes the lease, unless it ran out and may be somebody else's by now.
+    async fn give_back(&self) -> Result<()> {
+        let ran_out = now_ms() + millis(RENEWED) >= self.until.load(Ordering::Relaxed);
+        if ran_out && !self.is_own(tags(&self.target, &self.arn).await?.as_ref()) {
+            return Ok(());
+        }
+        delete(&self.target, &self.group).await
+    }
+}
+
+/// Does `work` while nobody else changes the lab.
+///
+/// # Errors
+/// `Conflict` when somebody else does so at this moment, saying who; those of the work.
+pub(crate) async fn leased<T>(
+    engine: &Engine,
+    lab: &str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let place = Box::pin(place(&engine.target)).await?;
+    let cancel = CancellationToken::new();
+    let lease = Box::pin(Lease::take(&engine.target, &place, lab, &cancel)).await?;
+    let result = work.await;
+    Box::pin(lease.end(result)).await
+}
+
 /// Makes the lease; `false` when it is there already.
-async fn create(target: &Target, group: &str, holder: &str) -> Result<bool> {
+async fn create(target: &Target, group: &str, holder: &str, until: u64) -> Result<bool> {
     let made = target
         .logs()
         .create_log_group()
         .log_group_name(group)
-        .tags(UNTIL, (now_ms() + millis(HOLDS)).to_string())
+        .tags(UNTIL, until.to_string())
         .tags(HOLDER, holder)
         .tags(WHO, operator())
         .send()

@@ -17,6 +17,7 @@ mod options;
 mod pack;
 pub mod plan;
 pub mod planner;
+mod race;
 pub mod resolve;
 mod run;
 pub mod settings;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 pub use action::Action;
 pub use all::{One, deploy_all, destroy_all};
 pub use kinds::definition;
+pub(crate) use lease::leased;
 pub use look::place;
 pub(crate) use look::wanted_of;
 pub use options::{Confirm, Options};
@@ -92,7 +94,8 @@ pub async fn deploy(
 ///
 /// # Errors
 /// `Refused` when the person does not confirm a plan that has warnings, and in read-only mode;
-/// `Conflict` when somebody else changes the lab at this moment; `Cancelled`; what AWS answers.
+/// `Conflict` when somebody else changes the lab at this moment, or did since it was read; `Cancelled`;
+/// what AWS answers.
 pub async fn deploy_with(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -159,11 +162,14 @@ async fn deploying(
         let context = Context::new(Arc::clone(&engine.target), wanted, BTreeMap::new(), look.live);
         return done(engine, &context, &plan, 0, built.seconds);
     }
-    let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab).await?;
+    let lease = Lease::take(&engine.target, &wanted.place, &wanted.lab, cancel).await?;
+    let cancel = &lease.stop();
     let work = async {
         // Somebody else may have changed it until the lease was held.
         look.live = seen(engine, &look, reporter, cancel).await?;
+        let before = plan;
         let (plan, wanted) = planned(&look, &built, options)?;
+        race::agreed(&before, &plan)?;
         reporter.report(Progress::Planned { plan: plan.clone() });
         confirmed(&plan, options).await?;
         let code = std::mem::take(&mut built.code);
@@ -172,8 +178,7 @@ async fn deploying(
         done(engine, &context, &plan, changed, built.seconds)
     };
     let result = work.await;
-    lease.release().await;
-    result
+    lease.end(result).await
 }
 
 fn planned(look: &Look, built: &Built, options: &Options) -> Result<(Plan, Wanted)> {
@@ -252,7 +257,8 @@ async fn destroying(
     refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
     let target = &engine.target;
     let place = place(target).await?;
-    let lease = Lease::take(target, &place, &blueprint.name).await?;
+    let lease = Lease::take(target, &place, &blueprint.name, cancel).await?;
+    let cancel = &lease.stop();
     let work = async {
         reporter.report(Progress::Phase { name: "reading live state".to_owned() });
         let options = Options::default();
@@ -270,8 +276,7 @@ async fn destroying(
         Ok((changed, inventory::left(&live), plan.notes))
     };
     let result = work.await;
-    lease.release().await;
-    result
+    lease.end(result).await
 }
 
 /// What is live now of a lab that was looked at before.

@@ -65,6 +65,9 @@ pub struct Change {
     pub text: String,
     /// Whether somebody else changed it since the last deploy.
     pub drift: bool,
+    /// A hash of the value that is live, or what else tells it from others: what a plan would overwrite.
+    #[serde(skip)]
+    pub overwrites: String,
 }
 
 /// The reason that some changes are: what the blueprint changed, then what somebody else did.

@@ -186,6 +186,7 @@ fn change(field: &str, old: &Value, new: &Value, shown: Shown, drift: bool) -> C
         new: values.then(|| plain(new)),
         text,
         drift,
+        overwrites: digest(old),
     }
 }
 

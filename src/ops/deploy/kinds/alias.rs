@@ -10,6 +10,7 @@ use super::function::{self, WantedFunction};
 use super::{asynchronous, provisioned};
 use crate::deploy::graph::Planner;
 use crate::deploy::plan::Verb;
+use crate::deploy::race::overtaken;
 use crate::deploy::run::StepRun;
 
 /// What the plan calls it.
@@ -22,6 +23,20 @@ pub struct LiveAlias {
     pub version: String,
     /// Shares of further versions.
     pub weights: BTreeMap<String, f64>,
+}
+
+impl LiveAlias {
+    /// Whether it points to `$LATEST` and nowhere else.
+    fn is_latest(&self) -> bool {
+        self.version == "$LATEST" && self.weights.is_empty()
+    }
+
+    /// Where it points, for people.
+    fn shown(&self) -> String {
+        let weights = self.weights.iter();
+        let weights = weights.map(|(version, share)| format!(", {}% {version}", share * 100.0));
+        format!("{}{}", self.version, weights.collect::<String>())
+    }
 }
 
 /// What is done to an alias.
@@ -159,10 +174,29 @@ impl StepRun {
             .await;
         match made {
             Ok(_) => Ok(()),
-            // Made by the attempt before, whose answer was lost.
-            Err(failure) if failure.kind == FailureKind::Conflict => Ok(()),
+            Err(failure) if failure.kind == FailureKind::Conflict => {
+                let (_, now) = live_alias(self.read_alias(function, alias).await?);
+                // Made by the attempt before, whose answer was lost.
+                if now == (LiveAlias { version: version.clone(), ..LiveAlias::default() }) {
+                    return Ok(());
+                }
+                let what = format!("creating alias {function}:{alias}");
+                Err(overtaken(what, &format!("none → {}", now.shown())))
+            }
             Err(failure) => Err(failure),
         }
+    }
+
+    async fn read_alias(&self, function: &str, alias: &str) -> Result<AliasConfiguration> {
+        let call = self.target().lambda().get_alias().function_name(function).name(alias);
+        let what = format!("reading alias {function}:{alias}");
+        let read = call.send().await.map_err(|e| Failure::from_sdk(what, &e))?;
+        Ok(AliasConfiguration::builder()
+            .set_name(read.name)
+            .set_function_version(read.function_version)
+            .set_routing_config(read.routing_config)
+            .set_revision_id(read.revision_id)
+            .build())
     }
 
     /// Publishes the code of this plan, and no other: the hash guards it. When it is published
@@ -191,11 +225,16 @@ impl StepRun {
     async fn follow_latest(&self, function: &str, alias: &str) -> Result<()> {
         let what = format!("pointing alias {function}:{alias} to $LATEST");
         let lambda = self.target().lambda();
-        let read = || async {
-            let call = lambda.get_alias().function_name(function).name(alias);
-            call.send().await.map_err(|e| Failure::from_sdk(&what, &e))
-        };
-        let present = read().await?;
+        let present = self.read_alias(function, alias).await?;
+        let (_, now) = live_alias(present.clone());
+        if now.is_latest() {
+            return Ok(());
+        }
+        let planned = self.context.live.functions.get(function);
+        let planned = planned.and_then(|live| live.aliases.get(alias));
+        if let Some(planned) = planned.filter(|planned| **planned != now) {
+            return Err(overtaken(what, &format!("{} → {}", planned.shown(), now.shown())));
+        }
         let done = self
             .patiently(|| async {
                 lambda
@@ -218,8 +257,11 @@ impl StepRun {
             Ok(_) => Ok(()),
             // Refused, perhaps, its own repetition, when the first answer was lost.
             Err(failure) if failure.has_code(&["PreconditionFailedException"]) => {
-                let is = read().await?.function_version.is_some_and(|version| version == "$LATEST");
-                if is { Ok(()) } else { Err(failure) }
+                let (_, there) = live_alias(self.read_alias(function, alias).await?);
+                if there.is_latest() {
+                    return Ok(());
+                }
+                Err(overtaken(what, &format!("{} → {}", now.shown(), there.shown())))
             }
             Err(failure) => Err(failure),
         }

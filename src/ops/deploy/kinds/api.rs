@@ -240,13 +240,13 @@ fn plan_api(planner: &mut Planner<'_>, api: &WantedApi) {
                 }
                 _ => "its definition changed".to_owned(),
             };
-            let changes = vec![definition_change(text, false)];
+            let changes = vec![definition_change(live, text, false)];
             planner.change(RESOURCE, name, changes, &[], ApiAction::Put(name.clone()));
         }
         Some(live) if tainted => {
             put = true;
             let changes =
-                live.drift.iter().map(|text| definition_change(text.clone(), true)).collect();
+                live.drift.iter().map(|text| definition_change(live, text.clone(), true)).collect();
             planner.change(RESOURCE, name, changes, &[], ApiAction::Put(name.clone()));
         }
         Some(_) => {}
@@ -277,8 +277,9 @@ fn plan_api(planner: &mut Planner<'_>, api: &WantedApi) {
     stage::plan(planner, api, changes);
 }
 
-fn definition_change(text: String, drift: bool) -> Change {
-    Change { field: "definition".to_owned(), old: None, new: None, text, drift }
+fn definition_change(live: &LiveApi, text: String, drift: bool) -> Change {
+    let overwrites = live.hash.clone().unwrap_or_default();
+    Change { field: "definition".to_owned(), old: None, new: None, text, drift, overwrites }
 }
 
 /// Plans to remove the APIs.

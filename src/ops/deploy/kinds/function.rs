@@ -24,6 +24,7 @@ use crate::deploy::graph::Planner;
 use crate::deploy::observe::{Live, Owner};
 use crate::deploy::pack::Code;
 use crate::deploy::plan::{Change, Verb};
+use crate::deploy::race::overtaken;
 use crate::deploy::resolve::Resolver;
 use crate::deploy::run::{StepRun, missing};
 use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec, changes};
@@ -294,6 +295,32 @@ fn settings_of(configuration: FunctionConfiguration, reserved: Option<i32>) -> F
     }
 }
 
+/// The settings that one update of the configuration sets.
+fn configured(settings: &FunctionSettings) -> FunctionSettings {
+    let (code, processor) = (String::new(), String::new());
+    FunctionSettings { code, processor, reserved: None, ..settings.clone() }
+}
+
+/// The settings that an upload of code sets and a change by somebody else is told by.
+fn of_code(settings: &FunctionSettings) -> FunctionSettings {
+    FunctionSettings { code: settings.code.clone(), ..FunctionSettings::default() }
+}
+
+/// The same in the type in which functions are listed.
+fn configuration_of(read: GetFunctionConfigurationOutput) -> FunctionConfiguration {
+    FunctionConfiguration::builder()
+        .set_tracing_config(read.tracing_config)
+        .set_architectures(read.architectures)
+        .set_environment(read.environment)
+        .set_dead_letter_config(read.dead_letter_config)
+        .set_code_sha256(read.code_sha256)
+        .set_memory_size(read.memory_size)
+        .set_timeout(read.timeout)
+        .set_role(read.role)
+        .set_description(read.description)
+        .build()
+}
+
 fn none() -> FunctionConfiguration {
     FunctionConfiguration::builder().build()
 }
@@ -473,7 +500,8 @@ impl StepRun {
         let code = self.code(name)?;
         let done = self
             .patiently(|| async {
-                let revision = self.settled_or_failed(name).await?.revision_id;
+                let what = format!("updating the code of {name}");
+                let revision = self.unchanged(name, what, of_code).await?;
                 self.target()
                     .lambda()
                     .update_function_code()
@@ -507,7 +535,8 @@ impl StepRun {
         });
         let done = self
             .patiently(|| async {
-                let revision = self.settled_or_failed(name).await?.revision_id;
+                let what = format!("updating the settings of {name}");
+                let revision = self.unchanged(name, what, configured).await?;
                 self.target()
                     .lambda()
                     .update_function_configuration()
@@ -526,16 +555,31 @@ impl StepRun {
                     .map_err(|e| Failure::from_sdk(format!("updating the settings of {name}"), &e))
             })
             .await;
-        let as_wanted = |live: &FunctionSettings| {
-            FunctionSettings {
-                code: settings.code.clone(),
-                processor: settings.processor.clone(),
-                reserved: settings.reserved,
-                ..live.clone()
-            } == *settings
-        };
+        let as_wanted = |live: &FunctionSettings| configured(live) == configured(settings);
         self.unless_made(name, done, as_wanted).await?;
         self.settled(name).await.map(|_| ())
+    }
+
+    /// The revision of a function that is, in the part that `part` picks, still what was planned with, or
+    /// is what is wanted already.
+    async fn unchanged(
+        &self,
+        name: &str,
+        what: String,
+        part: impl Fn(&FunctionSettings) -> FunctionSettings,
+    ) -> Result<Option<String>> {
+        let now = self.settled_or_failed(name).await?;
+        let revision = now.revision_id.clone();
+        let Some(planned) = self.context.live.functions.get(name) else { return Ok(revision) };
+        let planned = part(&planned.found.settings);
+        let now = part(&settings_of(configuration_of(now), None));
+        if now == planned || now == part(&self.context.wanted.function(name)?.spec.settings) {
+            return Ok(revision);
+        }
+        // As changes from what was planned with to what is there now.
+        let planned = Found { settings: planned, ..Found::default() };
+        let theirs = changes(&Spec::new(now), &planned).into_iter().map(|change| change.text);
+        Err(overtaken(what, &theirs.collect::<Vec<_>>().join(", ")))
     }
 
     /// A guarded update that is refused since the function changed in between may have been refused

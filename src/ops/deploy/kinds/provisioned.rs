@@ -82,6 +82,7 @@ pub fn plan(planner: &mut Planner<'_>, function: &WantedFunction) {
                         new: Some(count.to_string()),
                         text: format!("environments {before} → {count}"),
                         drift: false,
+                        overwrites: before.to_string(),
                     };
                     planner.change(RESOURCE, label.clone(), vec![change], &after, action)
                 }

@@ -277,7 +277,8 @@ fn change_of(
             "serves another definition".to_owned()
         };
         let (field, drift) = ("deployment".to_owned(), anew || by_hand);
-        all.push(Change { field, old: None, new: None, text: what, drift });
+        let overwrites = present.deployment.clone();
+        all.push(Change { field, old: None, new: None, text: what, drift, overwrites });
     }
     all.extend(changes(&spec, &present.found));
     let behind = spec.record != present.found.record;
