@@ -8,7 +8,7 @@ mod support;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use support::{Checkout, Sandbox, endpoint, eventually, http};
+use support::{Checkout, OpenCloud, Sandbox, endpoint, eventually, http};
 
 /// Checkouts share a target directory, so they build one after the other.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -180,6 +180,59 @@ fn todos_created_at_once_are_one() {
     let other = http::send("POST", &url, &[key], br#"{"task":"another"}"#).unwrap();
     assert_eq!(other.status, 409);
 }
+/// A function that keeps environments ready has none to start for its first request, and a deploy
+/// changes their number and takes them away.
+#[test]
+fn todos_are_read_without_a_cold_start() {
+    let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = Sandbox::new();
+    let deploy = |set: &str| sandbox.json(&["deploy", "todos", "--yes", "--set", set]);
+    let url = format!("{}/todos", endpoint(&deploy("ready=1"), "TodoAPI", "prod"));
+    let steps = |args: &[&str], code: i32| {
+        let mut all = vec!["plan", "todos", "--json"];
+        all.extend(args);
+        sandbox.run(&all).exits(code).json()["steps"].to_string()
+    };
+    assert_eq!(steps(&[], 0), "[]", "a deploy without --set keeps what is live");
+    assert_eq!(http::get(&url, &[]).status, 200);
+    let cold_starts = eventually("the metrics of the request", || {
+        let log = sandbox.run(&["logs", "todos", "--since", "1h", "--json"]).success().stdout();
+        log.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .find(|event| event["function"] == "getTodo" && event["kind"] == "emf")
+            .map(|event| serde_json::from_str::<Value>(event["text"].as_str().unwrap()).unwrap())
+            .map(|document| document["ColdStart"].clone())
+    });
+    assert_eq!(cold_starts, 0);
+
+    assert!(steps(&["--set", "ready=2"], 2).contains("environments 1 → 2"));
+    deploy("ready=");
+    assert_eq!(steps(&[], 0), "[]");
+    drop(building);
+    let left = sandbox.json(&["destroy", "todos", "--yes"])["left"].clone();
+    assert_eq!(left, Value::Array(Vec::new()));
+}
+
+/// AWS gives new accounts ten executions at once, of which none can be reserved.
+#[test]
+fn todos_is_deployed_in_a_new_account() {
+    let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = Sandbox::new();
+    let _cloud = OpenCloud::start(&sandbox, &["--concurrent-executions", "10"]);
+    let refused = sandbox.run(&["plan", "todos"]).exits(1).stderr();
+    for told in ["may run 10 executions at once", "createTodo 50", "--set reserve="] {
+        assert!(refused.contains(told), "{told}: {refused}");
+    }
+    let doctor = sandbox.run(&["doctor"]).stdout();
+    assert!(doctor.contains("labdeck deploy todos --set reserve="), "{doctor}");
+    sandbox.run(&["deploy", "todos", "--set", "reserve=", "--yes"]).success();
+    // Nothing is to do for whoever does not say it again.
+    sandbox.run(&["plan", "todos"]).exits(0);
+    drop(building);
+    let wrong = sandbox.run(&["plan", "todos", "--set", "reserve=many"]).exits(1).stderr();
+    assert!(wrong.contains("no whole number"), "{wrong}");
+}
+
 #[test]
 fn hello_is_walked() {
     walk("hello", &[], &["unknown-path"]);
@@ -218,14 +271,10 @@ fn all_labs_are_deployed_and_destroyed_at_once() {
     sandbox.run(&["deploy", "--all", "--yes", "--json"]).success();
     for lab in labs() {
         let plan = sandbox.run(&["plan", &lab, "--json"]).exits(0).json();
-        assert!(steps_of(&plan).is_empty(), "{plan}");
+        assert_eq!(plan["steps"], serde_json::json!([]), "{plan}");
     }
     let destroyed = sandbox.run(&["destroy", "--all", "--yes", "--json"]).success().stdout();
     let left = |line: &str| serde_json::from_str::<Value>(line).unwrap()["left"].clone();
     let left: Vec<Value> = destroyed.lines().map(left).collect();
     assert_eq!(left, vec![Value::Array(Vec::new()); labs().len()]);
-}
-
-fn steps_of(plan: &Value) -> Vec<Value> {
-    plan["steps"].as_array().unwrap().clone()
 }

@@ -29,6 +29,8 @@ PATTERNS = [
     (r"arn:aws:execute-api:.*", "arn:aws:execute-api:*:*:*"),
     (r"\*", "*"),
 ]
+# Parameters that are set and taken away.
+SETTINGS = {"todos": ["ready=1", "ready=", "reserve=", "reserve=50"]}
 # Roles may be given to these services and to no other.
 PASSED_TO = ["lambda.amazonaws.com", "apigateway.amazonaws.com"]
 
@@ -109,6 +111,8 @@ def day(bench, cloud, lab, other):
     failed = [*run("plan", lab), *run("deploy", lab)]
     if failed:
         return failed
+    for setting in SETTINGS.get(lab, []):
+        failed += run("deploy", lab, "--set", setting)
     folder = (plain / lab / "lab.toml").read_text()
     for switch in re.findall(r"^\[chaos\.([\w-]+)\]", folder, re.MULTILINE):
         failed += [*run("chaos", lab, "on", switch), *run("chaos", lab, "off", switch)]

@@ -6,6 +6,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use labdeck_aws::{LocalCloud, Result, Target};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Count;
+use labdeck_ops::deploy::kinds::concurrency::account;
 use labdeck_ops::{Engine, probe};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -57,7 +60,10 @@ pub async fn run(context: &Context<'_>) -> Result<u8> {
     let (cargo, cc) = tokio::join!(cargo(), cc());
     let mut looks = vec![cargo, cc, labs(context), terminal(), writable(&dir)];
     match context.engine().await {
-        Ok(engine) => looks.extend(target(&engine, &dir).await),
+        Ok(engine) => {
+            looks.extend(target(&engine, &dir).await);
+            looks.extend(concurrency(context, &engine).await);
+        }
         Err(failure) => looks.push(fail(
             "target",
             failure.to_string(),
@@ -206,6 +212,79 @@ async fn target(engine: &Engine, dir: &Path) -> Vec<Look> {
     looks.push(builds());
     looks.extend(services(target).await);
     looks
+}
+
+/// Whether the account may run what the labs reserve.
+async fn concurrency(context: &Context<'_>, engine: &Engine) -> Option<Look> {
+    let names = context.lab_names().unwrap_or_default();
+    let labs: Vec<Blueprint> =
+        names.iter().filter_map(|name| context.blueprint(name).ok()).collect();
+    if labs.iter().all(|lab| reserved(lab) == 0) {
+        return None;
+    }
+    let account = match account(&engine.target).await {
+        Ok(Some(account)) => account,
+        Ok(None) => return None,
+        Err(failure) => {
+            let next = failure.next.unwrap_or_else(|| "see docs/aws-permissions.md".to_owned());
+            return Some(fail("concurrency", failure.why, next));
+        }
+    };
+    let seen = format!(
+        "the account may run {} executions at once; {} can still be reserved",
+        account.limit,
+        account.free()
+    );
+    let too_much: Vec<&Blueprint> = labs
+        .iter()
+        .filter(|lab| reserved(lab) > i64::from(account.limit - account.least()))
+        .collect();
+    if too_much.is_empty() {
+        return Some(ok("concurrency", seen));
+    }
+    let who: Vec<String> =
+        too_much.iter().map(|lab| format!("{} reserves {}", lab.name, reserved(lab))).collect();
+    let without: Vec<String> = too_much
+        .iter()
+        .map(|lab| {
+            let set: Vec<String> =
+                counted_parameters(lab).map(|name| format!(" --set {name}=")).collect();
+            format!("labdeck deploy {}{}", lab.name, set.concat())
+        })
+        .collect();
+    let next = format!(
+        "deploy without ({}), or ask AWS for more (Service Quotas, AWS Lambda, Concurrent executions)",
+        without.join("; ")
+    );
+    Some(warn("concurrency", format!("{seen}; {}", who.join(", ")), next))
+}
+
+/// Executions that a lab takes out of the account's, with the defaults of its parameters.
+fn reserved(lab: &Blueprint) -> i64 {
+    let value = |count: &Option<Count>| match count {
+        None => None,
+        Some(Count::Number(number)) => Some(i64::from(*number)),
+        Some(Count::Parameter(name)) => {
+            let parameter = lab.parameters.iter().find(|parameter| parameter.name == *name)?;
+            parameter.default.as_deref()?.parse().ok()
+        }
+    };
+    let functions = lab.functions.iter();
+    functions
+        .filter_map(|f| value(&f.reserved_concurrency).or(value(&f.provisioned_concurrency)))
+        .sum()
+}
+
+/// The parameters that give numbers of executions and have a default.
+fn counted_parameters(lab: &Blueprint) -> impl Iterator<Item = &str> {
+    let defaulted =
+        |name: &&str| lab.parameters.iter().any(|p| p.name == **name && p.default.is_some());
+    let counts = lab
+        .functions
+        .iter()
+        .flat_map(|f| [&f.reserved_concurrency, &f.provisioned_concurrency])
+        .flatten();
+    counts.filter_map(Count::parameter).filter(defaulted)
 }
 
 /// What handlers can be built for.

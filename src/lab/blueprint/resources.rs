@@ -111,14 +111,42 @@ pub struct Function {
     /// Whether its requests are traced (`Active`).
     pub tracing: bool,
     /// Executions that are kept for it and that it may not exceed; 0 stops it.
-    pub reserved_concurrency: Option<i32>,
+    pub reserved_concurrency: Option<Count>,
     /// Environments that are kept ready for the version that its released alias points to. Billed by
     /// the hour.
-    pub provisioned_concurrency: Option<i32>,
+    pub provisioned_concurrency: Option<Count>,
     /// Where events go that an asynchronous invocation could not deliver.
     pub dead_letter: Option<Destination>,
     /// How asynchronous invocations are tried.
     pub asynchronous: Option<Asynchronous>,
+}
+
+/// A number that stands in the blueprint, or that a person sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// This one.
+    Number(i32),
+    /// The value of the parameter of this name; one without a value leaves out what it is for.
+    Parameter(String),
+}
+
+impl Count {
+    /// The number, where the blueprint itself gives it.
+    pub fn number(&self) -> Option<i32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Parameter(_) => None,
+        }
+    }
+
+    /// The parameter that gives it.
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Number(_) => None,
+            Self::Parameter(name) => Some(name),
+        }
+    }
 }
 
 /// Processors that Lambda has.

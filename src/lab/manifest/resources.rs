@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::events::destination;
 use super::{plain, small, values};
 use crate::blueprint::{
-    Architecture, Asynchronous, Billing, Follows, Function, Role, Stage, Statement, StreamView,
-    Table,
+    Architecture, Asynchronous, Billing, Count, Follows, Function, Role, Stage, Statement,
+    StreamView, Table,
 };
 use crate::links::{self, Allowed, Kind};
 use crate::names;
@@ -181,12 +181,16 @@ fn function(name: String, section: &Section<'_, '_, '_>, stages: &[Stage]) -> Fu
         timeout_s: small(section.number("timeout_s", &(1..=900), "seconds", 3)),
         environment: environment(section),
         tracing: section.optional_flag("tracing", false),
-        reserved_concurrency: section
-            .optional_number("reserved_concurrency", &(0..=MOST_CONCURRENCY), "executions")
-            .map(small),
-        provisioned_concurrency: section
-            .optional_number("provisioned_concurrency", &(1..=MOST_CONCURRENCY), "environments")
-            .map(small),
+        reserved_concurrency: section.optional_count(
+            "reserved_concurrency",
+            &(0..=MOST_CONCURRENCY),
+            "executions",
+        ),
+        provisioned_concurrency: section.optional_count(
+            "provisioned_concurrency",
+            &(1..=MOST_CONCURRENCY),
+            "environments",
+        ),
         dead_letter: destination(
             section,
             "dead_letter",
@@ -202,7 +206,7 @@ fn function(name: String, section: &Section<'_, '_, '_>, stages: &[Stage]) -> Fu
 /// Lambda keeps environments ready for versions alone, and no more than are reserved:
 /// `PutProvisionedConcurrencyConfig`.
 fn provisioned(section: &Section<'_, '_, '_>, function: &Function, stages: &[Stage]) {
-    let Some(provisioned) = function.provisioned_concurrency else { return };
+    let Some(provisioned) = &function.provisioned_concurrency else { return };
     let context = section.context;
     let released = stages.iter().any(|stage| stage.follows == Follows::Release);
     if !released && !context.damaged() {
@@ -211,7 +215,9 @@ fn provisioned(section: &Section<'_, '_, '_>, function: &Function, stages: &[Sta
             problem.expected("a stage that follows `release`");
         });
     }
-    if let Some(reserved) = function.reserved_concurrency.filter(|most| *most < provisioned) {
+    let reserved = function.reserved_concurrency.as_ref().and_then(Count::number);
+    let Some((provisioned, reserved)) = provisioned.number().zip(reserved) else { return };
+    if reserved < provisioned {
         let message =
             format!("{} provisions {provisioned} and reserves {reserved}", section.called);
         context.problem(section.at_of("provisioned_concurrency"), message, |problem| {

@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Section, Shape, Text, shortened};
+use crate::blueprint::Count;
 use crate::links::Kind;
 use crate::names::Rule;
 use crate::problem::one_of;
@@ -203,6 +204,36 @@ impl<'i> Section<'_, '_, 'i> {
     ) -> Option<i64> {
         let shape = Shape::Whole(*range.start(), *range.end());
         self.get(key, false, shape).and_then(|value| self.number_in(key, value, range, unit))
+    }
+
+    /// A whole number in a range, or the parameter that gives it; may be left out.
+    pub(crate) fn optional_count(
+        &self,
+        key: &'static str,
+        range: &RangeInclusive<i64>,
+        unit: &str,
+    ) -> Option<Count> {
+        let value = self.get(key, false, Shape::Any)?;
+        let Some(text) = value.get_ref().as_str() else {
+            let number = self.number_in(key, value, range, unit)?;
+            return i32::try_from(number).ok().map(Count::Number);
+        };
+        let at = value.span().start;
+        let whole = text.strip_prefix("${parameter.").and_then(|rest| rest.strip_suffix('}'));
+        let Some(name) = whole.filter(|name| !name.contains('}')) else {
+            let expected = format!(
+                "a whole number from {} to {} {unit}, or `${{parameter.NAME}}`",
+                range.start(),
+                range.end(),
+            );
+            let message = format!("`{key}` in {} is `{}`", self.called, shortened(text));
+            self.context.problem(at, message, |problem| {
+                problem.expected(expected);
+            });
+            return None;
+        };
+        self.context.link(Kind::Parameter, name, at);
+        Some(Count::Parameter(name.to_owned()))
     }
 
     /// A whole number in a range that must be there.

@@ -363,6 +363,18 @@ fn what_must_hold_between_keys() {
         ("path = \"$.environment\"", "path = \"environment\"", "path =", &["is not a JSON path"]),
         ("count = 20", "count = 2", "at_least", &["cannot have 3 different answers"]),
         (
+            "reserved_concurrency = 10",
+            "reserved_concurrency = \"${parameter.nobody}\"",
+            "reserved_concurrency",
+            &["parameter", "nobody"],
+        ),
+        (
+            "reserved_concurrency = 10",
+            "reserved_concurrency = \"ten\"",
+            "reserved_concurrency",
+            &["is `ten`", "or `${parameter.NAME}`"],
+        ),
+        (
             "provisioned_concurrency = 2",
             "provisioned_concurrency = 20",
             "provisioned",

@@ -79,9 +79,7 @@ impl Look {
     /// A parameter that was not given keeps what is live. An inbox of the local cloud is the one that
     /// it has now: its port may have changed.
     fn keep_live_parameters(&mut self, options: &Options) {
-        let variables = function::live_parameters(&self.blueprint, &self.live);
-        let mut live: BTreeMap<String, Option<String>> =
-            variables.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        let mut live = function::live_parameters(&self.blueprint, &self.live);
         live.extend(subscription::live_parameters(&self.blueprint, &self.live));
         for (name, value) in live {
             if options.set.contains_key(&name) {

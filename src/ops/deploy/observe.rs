@@ -9,6 +9,7 @@ use labdeck_aws::{Result, Target};
 use super::kinds::account::LiveAccount;
 use super::kinds::alarm::LiveAlarm;
 use super::kinds::api::LiveApi;
+use super::kinds::concurrency::AccountConcurrency;
 use super::kinds::function::LiveFunction;
 use super::kinds::key::LiveKey;
 use super::kinds::log_group::LiveLogGroup;
@@ -19,8 +20,8 @@ use super::kinds::table::LiveTable;
 use super::kinds::topic::LiveTopic;
 use super::kinds::usage_plan::LivePlan;
 use super::kinds::{
-    account, alarm, api, definition, function, key, log_group, mapping, queue, role, table, topic,
-    usage_plan,
+    account, alarm, api, concurrency, definition, function, key, log_group, mapping, queue, role,
+    table, topic, usage_plan,
 };
 use super::wanted::Wanted;
 use crate::live;
@@ -72,6 +73,8 @@ pub struct Live {
     pub alarms: BTreeMap<String, LiveAlarm>,
     /// The account's settings, where a stage of the lab writes logs.
     pub account: Option<LiveAccount>,
+    /// What the account may run at once, where the lab reserves some of it.
+    pub concurrency: Option<AccountConcurrency>,
 }
 
 /// Reads everything that the lab names, all side by side.
@@ -95,11 +98,11 @@ pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Live> {
     };
     let alarms = wanted.alarms.iter().map(|alarm| alarm.name.clone()).collect();
     let alarms = alarm::observe(target, place, alarms, lab);
-    let account = account::observe(target, wanted);
+    let account = try_join(account::observe(target, wanted), concurrency::observe(target, wanted));
     let (
         ((roles, tables), (queues, topics)),
         ((groups, functions), (mappings, alarms)),
-        (gateway, account),
+        (gateway, (account, concurrency)),
     ) = tokio::try_join!(
         try_join(try_join(roles, tables), try_join(queues, topics)),
         try_join(try_join(groups, functions), try_join(mappings, alarms)),
@@ -114,6 +117,7 @@ pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Live> {
         mappings,
         alarms,
         account,
+        concurrency,
         ..gateway
     };
     live.log_groups.extend(groups.into_iter().flatten());

@@ -4,8 +4,8 @@ use labdeck_aws::{Failure, FailureKind, Result};
 
 use super::graph::Planner;
 use super::kinds::{
-    account, alarm, api, function, key, log_group, mapping, permission, queue, role, stage,
-    subscription, table, topic, usage_plan,
+    account, alarm, api, concurrency, function, key, log_group, mapping, permission, queue, role,
+    stage, subscription, table, topic, usage_plan,
 };
 use super::observe::{Live, Owner};
 use super::plan::Plan;
@@ -15,6 +15,7 @@ use super::wanted::Wanted;
 /// or cannot become what is wanted.
 pub fn plan_deploy(wanted: &Wanted, live: &Live) -> Result<Plan> {
     refuse_foreign(wanted, live)?;
+    concurrency::check(wanted, live)?;
     let mut planner = Planner::new(wanted, live);
     // What others wait for comes first.
     role::plan(&mut planner);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Destination, Follows};
+use labdeck_lab::blueprint::{Count, Destination, Follows};
 use labdeck_lab::references::{
     Form, Reference, ResourceKind, parameters_of, resolve_text, resolve_value,
 };
@@ -42,6 +42,29 @@ impl Resolver<'_> {
             return Ok(None);
         }
         self.text(of, text).map(Some)
+    }
+
+    /// A number of `of`; `None` when it is left out, or when its parameter has no value.
+    ///
+    /// # Errors
+    /// `Invalid` when the parameter's value is no such number.
+    pub fn count(&self, of: &str, count: Option<&Count>) -> Result<Option<i32>> {
+        let name = match count {
+            None => return Ok(None),
+            Some(Count::Number(number)) => return Ok(Some(*number)),
+            Some(Count::Parameter(name)) => name,
+        };
+        let Some(text) = self.parameters.get(name) else { return Ok(None) };
+        match text.trim().parse() {
+            Ok(number) if number >= 0 => Ok(Some(number)),
+            _ => {
+                let what = format!("setting parameter {name} of {of}");
+                let why = format!("`{text}` is no whole number of 0 or more");
+                Err(Failure::new(FailureKind::Invalid, what, why).next(format!(
+                    "give one with --set {name}=N, or leave it out with --set {name}="
+                )))
+            }
+        }
     }
 
     /// A JSON value of `of` with the references of its texts resolved.

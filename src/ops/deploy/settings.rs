@@ -99,6 +99,14 @@ impl<S> Found<S> {
     }
 }
 
+impl<S> Found<S> {
+    /// Whether the field was given this value last.
+    pub fn was_given(&self, field: &str, value: &impl Serialize) -> bool {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.record.0.get(field) == Some(&digest(&value))
+    }
+}
+
 /// What a resource remembers of the settings that it was given: a hash per field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record(BTreeMap<String, String>);

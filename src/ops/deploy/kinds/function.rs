@@ -13,7 +13,7 @@ use aws_sdk_lambda::types::{
 use futures_util::future::{try_join, try_join_all};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::Function;
+use labdeck_lab::blueprint::{Count, Function};
 use serde::{Deserialize, Serialize};
 
 use super::alias::LiveAlias;
@@ -98,6 +98,8 @@ pub struct WantedFunction {
     pub asynchronous: Option<Spec<AsynchronousSettings>>,
     /// Environments that are kept ready for its released alias.
     pub provisioned: Option<i32>,
+    /// Parameters that give its reserved and provisioned concurrency.
+    pub counts: Vec<String>,
     /// Names of queues and topics that must exist before it: dead letters and destinations.
     pub needs: Vec<(&'static str, String)>,
 }
@@ -180,8 +182,22 @@ fn wanted_function(
         environment,
         tracing: function.tracing,
         dead_letter: function.dead_letter.as_ref().map(|to| resolver.destination(to)),
-        reserved: function.reserved_concurrency,
+        reserved: resolver.count(&function.name, function.reserved_concurrency.as_ref())?,
     };
+    let provisioned = resolver
+        .count(&function.name, function.provisioned_concurrency.as_ref())?
+        .filter(|count| *count > 0);
+    if let (Some(ready), Some(most)) = (provisioned, settings.reserved)
+        && ready > most
+    {
+        let why =
+            format!("{ready} environments can't be ready where {most} executions are reserved");
+        let what = format!("settling the concurrency of {}", function.name);
+        return Err(Failure::new(FailureKind::Invalid, what, why)
+            .next("set fewer environments, or reserve more executions"));
+    }
+    let counts = [&function.reserved_concurrency, &function.provisioned_concurrency];
+    let counts = counts.into_iter().flatten().filter_map(Count::parameter).map(str::to_owned);
     let mut needs: Vec<_> = function.dead_letter.iter().map(asynchronous::needs).collect();
     if let Some(config) = &function.asynchronous {
         needs.extend(config.on_success.iter().chain(&config.on_failure).map(asynchronous::needs));
@@ -195,13 +211,15 @@ fn wanted_function(
             .asynchronous
             .as_ref()
             .map(|config| Spec::new(AsynchronousSettings::new(resolver, config))),
-        provisioned: function.provisioned_concurrency,
+        provisioned,
+        counts: counts.collect(),
         needs,
     })
 }
 
-/// Values of parameters that are the whole of a live environment variable: a deploy keeps them.
-pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, String> {
+/// Values of parameters that are the whole of a live environment variable, or a live number of
+/// executions, `None` where a person took the value away: a deploy keeps them.
+pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, Option<String>> {
     let mut values = BTreeMap::new();
     for function in &blueprint.functions {
         let Some(live) = live.functions.get(&function.name) else { continue };
@@ -209,8 +227,20 @@ pub fn live_parameters(blueprint: &Blueprint, live: &Live) -> BTreeMap<String, S
             let name = text.strip_prefix("${parameter.").and_then(|rest| rest.strip_suffix('}'));
             let value = live.found.settings.environment.get(variable);
             if let (Some(name), Some(value)) = (name.filter(|n| !n.contains('}')), value) {
-                values.insert(name.to_owned(), value.clone());
+                values.insert(name.to_owned(), Some(value.clone()));
             }
+        }
+        let settings = &live.found.settings;
+        if let Some(name) = function.reserved_concurrency.as_ref().and_then(Count::parameter) {
+            // One that was to be set, and is not there, was not set yet.
+            if settings.reserved.is_some() || live.found.was_given(RESERVED, &settings.reserved) {
+                values.insert(name.to_owned(), settings.reserved.map(|count| count.to_string()));
+            }
+        }
+        let ready = live.provisioned.values().next();
+        let parameter = function.provisioned_concurrency.as_ref().and_then(Count::parameter);
+        if let (Some(name), Some(count)) = (parameter, ready) {
+            values.insert(name.to_owned(), Some(count.to_string()));
         }
     }
     values

@@ -6,6 +6,7 @@ pub mod alarm;
 pub mod alias;
 pub mod api;
 pub mod asynchronous;
+pub mod concurrency;
 pub mod definition;
 pub mod drift;
 pub mod function;

@@ -68,6 +68,16 @@ pub fn plan(planner: &mut Planner<'_>, function: &WantedFunction) {
     let live = planner.live.functions.get(&function.name);
     let present = live.and_then(|live| live.provisioned.get(&alias)).copied();
     let label = alias::label(&function.name, &alias);
+    let split = live
+        .and_then(|live| live.aliases.get(&alias))
+        .is_some_and(|alias| !alias.weights.is_empty());
+    if split && function.provisioned != present {
+        planner.note(format!(
+            "{label} keeps the environments that it has ready: Lambda changes them only while an alias \
+             points to one version. Promote the release or roll it back, then deploy again"
+        ));
+        return;
+    }
     let after = alias::ready(planner, &function.name, &alias);
     let name = function.name.clone();
     match (function.provisioned, present) {
