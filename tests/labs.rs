@@ -8,7 +8,7 @@ mod support;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use support::{Checkout, OpenCloud, Sandbox, endpoint, eventually, http};
+use support::{Checkout, OpenCloud, Sandbox, UNSIGNED_DATE, endpoint, eventually, http, unsigned};
 
 /// Checkouts share a target directory, so they build one after the other.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -211,6 +211,71 @@ fn todos_are_read_without_a_cold_start() {
     drop(building);
     let left = sandbox.json(&["destroy", "todos", "--yes"])["left"].clone();
     assert_eq!(left, Value::Array(Vec::new()));
+}
+
+/// What a million requests cost is read from the log; sizes are tried on a copy, of which nothing is left,
+/// also when the run is killed.
+#[test]
+fn todos_are_priced_and_tried_with_other_sizes() {
+    let building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = Sandbox::new();
+    let cloud = OpenCloud::start(&sandbox, &[]);
+    let functions = || -> Vec<String> {
+        let authorization = unsigned("lambda");
+        let signed = [("authorization", authorization.as_str()), ("x-amz-date", UNSIGNED_DATE)];
+        let url = format!("{}/2015-03-31/functions", cloud.endpoint);
+        let all = http::get(&url, &signed).json()["Functions"].as_array().unwrap().clone();
+        all.iter().map(|f| f["FunctionName"].as_str().unwrap().to_owned()).collect()
+    };
+    let url = format!("{}/todos", endpoint(&sandbox.json(&["deploy", "todos"]), "TodoAPI", "prod"));
+    for _ in 0..3 {
+        assert_eq!(http::get(&url, &[]).status, 200);
+    }
+    let cost = eventually("the reports", || {
+        let cost = sandbox.json(&["cost", "todos"]);
+        (cost["functions"][0]["invocations"] == 3).then_some(cost)
+    });
+    let of = &cost["functions"][0];
+    assert_eq!((&of["function"], &of["memory_mb"]), (&"getTodo".into(), &128.into()), "{cost}");
+    let billed = of["billed_ms"].as_f64().unwrap();
+    let duration = 128.0 / 1024.0 * billed / 1000.0 * 16.6667;
+    assert!((of["duration"].as_f64().unwrap() - duration).abs() < 1e-3, "{cost}");
+    assert_eq!(of["gateway"], 3.5);
+
+    let tried = ["right-size", "todos", "getTodo", "--sizes", "128,512", "-n", "3"];
+    let found = sandbox.json(&tried);
+    let sizes = found["sizes"].as_array().unwrap();
+    for (size, memory) in sizes.iter().zip([128, 512]) {
+        assert_eq!((&size["memory_mb"], &size["runs"]), (&memory.into(), &3.into()), "{found}");
+        assert_eq!(size["failed"], 0, "{found}");
+        assert!(size["init_ms"].as_f64().is_some(), "{found}");
+    }
+    assert_eq!(
+        (sizes.len(), &found["best_mb"], &found["memory_mb"]),
+        (2, &128.into(), &128.into())
+    );
+    let told = sandbox.run(&tried).success().stdout();
+    assert!(told.contains("not representative"), "{told}");
+    assert_eq!(functions().len(), 4, "{:?}", functions());
+    sandbox.run(&["plan", "todos"]).exits(0);
+
+    for clean_up in ["deploy", "destroy"] {
+        let mut cut_off =
+            sandbox.command(&["right-size", "todos", "getTodo", "-n", "1000", "--json"]);
+        let mut cut_off = cut_off.stdout(std::process::Stdio::null()).spawn().unwrap();
+        eventually("the copy", || {
+            functions().contains(&"getTodo-right-size".to_owned()).then_some(())
+        });
+        cut_off.kill().unwrap();
+        cut_off.wait().unwrap();
+        let plan = sandbox.run(&["plan", "todos"]).exits(2).stdout();
+        assert!(plan.contains("getTodo-right-size"), "{plan}");
+        sandbox.run(&[clean_up, "todos", "--yes"]).success();
+        let left = functions();
+        assert!(!left.iter().any(|name| name.ends_with("right-size")), "{left:?}");
+        sandbox.run(&["plan", "todos"]).exits(if clean_up == "deploy" { 0 } else { 2 });
+    }
+    drop(building);
 }
 
 /// AWS gives new accounts ten executions at once, of which none can be reserved.

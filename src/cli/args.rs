@@ -170,6 +170,10 @@ pub enum Command {
     Logs(LogsArgs),
     /// Requests, errors and latency of every function, by version.
     Metrics(MetricsArgs),
+    /// What a million requests would cost, from what the functions logged.
+    Cost(CostArgs),
+    /// Try a function with several memory sizes: what each takes and costs.
+    RightSize(RightSizeArgs),
     /// The lab's own checks. Exit status 1 when one does not hold.
     Check(CheckArgs),
     /// The lab's steps: the lesson, the action, the check.
@@ -453,6 +457,36 @@ pub struct MetricsArgs {
     /// How far back: `90s`, `15m`, `2h`, `1d`.
     #[arg(long, value_name = "AGE", default_value = "15m", value_parser = age)]
     pub since: std::time::Duration,
+}
+
+/// Arguments of `cost`.
+#[derive(Debug, Args)]
+pub struct CostArgs {
+    /// The lab.
+    pub lab: String,
+    /// How far back: `90s`, `15m`, `2h`, `1d`.
+    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
+    pub since: std::time::Duration,
+}
+
+/// Arguments of `right-size`.
+#[derive(Debug, Args)]
+pub struct RightSizeArgs {
+    /// The lab.
+    pub lab: String,
+    /// The function. A copy of it is invoked; the function itself is not touched.
+    pub function: String,
+    /// Memory sizes in MB; without them 128, 256, 512, 1024 and 1769.
+    #[arg(long, value_name = "MB,…", value_delimiter = ',',
+          value_parser = clap::value_parser!(i32).range(128..=10_240))]
+    pub sizes: Vec<i32>,
+    /// Invocations with each size, beside the one that starts it.
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(labdeck_ops::right_size::MOST_RUNS)))]
+    pub count: u32,
+    /// A saved event of the function, or a saved request that reaches it; without one it is chosen.
+    #[arg(long, value_name = "NAME")]
+    pub with: Option<String>,
 }
 
 /// An age such as `5m`; a number alone is seconds.

@@ -12,9 +12,6 @@ use crate::engine::Engine;
 use crate::invoke::cleaned;
 use crate::{live, request, status};
 
-/// The largest page of `GetResources`.
-const PAGE: i32 = 500;
-
 /// What the method test answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MethodTest {
@@ -105,15 +102,9 @@ pub async fn test(
 
 /// Every resource of an API.
 pub(crate) async fn resources(engine: &Engine, api: &str) -> Result<Vec<Resource>> {
-    let list = engine.target.apigateway().get_resources().rest_api_id(api).limit(PAGE);
-    let mut pages = list.into_paginator().send();
-    let mut all = Vec::new();
-    while let Some(page) = pages.next().await {
-        let what = format!("reading the resources of API {api}");
-        let page = page.map_err(|error| Failure::from_sdk(what, &error))?;
-        all.extend(page.items.unwrap_or_default());
-    }
-    Ok(all)
+    let list = engine.target.apigateway().get_resources().rest_api_id(api).limit(live::PAGE);
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk(format!("reading the resources of API {api}"), &e))
 }
 
 /// The resource and the method that answer a path: written-out segments before parameters before the
@@ -133,7 +124,7 @@ fn matching<'r>(resources: &'r [Resource], path: &str, method: &str) -> Option<(
 }
 
 /// How well a resource's path fits, segment by segment: 0 written out, 1 a parameter, 2 the rest.
-fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
+pub(crate) fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
     let mut given = path.split('/').skip(1);
     let mut rank = Vec::new();
     for part in template.split('/').skip(1) {

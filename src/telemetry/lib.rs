@@ -15,6 +15,7 @@ pub use clean::clean;
 pub use event::{Emf, EmfMetric, LogEvent, LogKind, Report, notice};
 pub use filter::{Filter, FilterError};
 pub use metrics::{MetricStore, Other, Summary, What};
+pub use report::report_of;
 pub use store::{Change, LogStore};
 pub use tail::{
     History, HistoryQuery, Tail, TailHandle, TailMessage, TailState, TailStatus, history,

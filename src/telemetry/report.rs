@@ -24,6 +24,11 @@ pub fn read_line(line: &str) -> Option<LogKind> {
     read_report(rest).map(|report| LogKind::Report(Arc::new(report)))
 }
 
+/// What a REPORT line tells; `None` for any other line.
+pub fn report_of(line: &str) -> Option<Report> {
+    read_report(line.strip_prefix("REPORT ")?)
+}
+
 fn first_word(text: &str) -> Option<Arc<str>> {
     text.split_ascii_whitespace().next().map(|word| clean(word).into())
 }

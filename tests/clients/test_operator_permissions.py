@@ -127,8 +127,11 @@ def day(bench, cloud, lab, other):
         failed += allowed("release", lab, *words)
     # Back to what it was: permissions that are not needed any more are taken away.
     failed += run("deploy", lab)
-    for words in (["stages", lab], ["metrics", lab], ["logs", lab], ["labs"], ["check", lab, "deployed"]):
-        failed += run(*words)
+    if lab == "todos":
+        failed += run("right-size", lab, "getTodo", "--sizes", "128,256", "-n", "1")
+    for command in ("stages", "cost", "metrics", "logs"):
+        failed += run(command, lab)
+    failed += [*run("labs"), *run("check", lab, "deployed")]
     failed += tail(bench, cloud, plain, lab)
     return failed + run("destroy", lab)
 

@@ -4,6 +4,7 @@ mod chaos;
 mod check;
 mod cloud;
 mod completions;
+mod cost;
 mod deploy;
 mod destroy;
 mod doctor;
@@ -14,6 +15,7 @@ mod metrics;
 mod plan;
 mod release;
 mod request;
+mod right_size;
 mod show;
 mod stages;
 mod walk;
@@ -31,6 +33,7 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::Plan(_)
         | Command::Walk(_)
         | Command::Invoke(_)
+        | Command::RightSize(_)
         | Command::Logs(_) => true,
         Command::Request(request) => request.count > 1,
         _ => false,
@@ -57,6 +60,8 @@ pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::Chaos(args) => chaos::run(context, &args).await,
         Command::Logs(args) => logs::run(context, &args).await,
         Command::Metrics(args) => metrics::run(context, &args).await,
+        Command::Cost(args) => cost::run(context, &args).await,
+        Command::RightSize(args) => right_size::run(context, &args).await,
         Command::Check(args) => check::run(context, &args).await,
         Command::Walk(args) => walk::run(context, &args).await,
         Command::Doctor => doctor::run(context).await,

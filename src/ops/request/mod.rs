@@ -29,6 +29,11 @@ use crate::live;
 use crate::progress::{Progress, Reporter};
 use crate::status;
 
+/// What is at a URL, as it is, up to Lambda's limit of a function's code.
+pub(crate) async fn download(url: &str) -> Result<bytes::Bytes> {
+    send::download(url).await
+}
+
 /// Resolves `saved` for a stage: its URL, its variables, its encoding, the value of its key.
 ///
 /// The requests that come before it are sent, in their order, and what they capture fills its variables;

@@ -15,6 +15,10 @@ use super::wire::{Link, Prepared, WireError, broken};
 
 /// How long an answer may take: the gateway itself gives up after 29 s.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+/// Lambda's limit of a zip is 50 MB.
+const CODE_AT_MOST: usize = 50 * 1024 * 1024;
+/// How long a download of code may take.
+const DOWNLOADED_WITHIN: Duration = Duration::from_mins(5);
 /// A body is read up to here; API Gateway's own limit is 10 MB.
 const READ_AT_MOST: usize = 10 * 1024 * 1024;
 /// A body is shown up to here.
@@ -77,18 +81,45 @@ async fn exchange(prepared: &Prepared, since: Instant) -> Result<Answer, WireErr
     let response = link.send(prepared.request()).await?;
     let first_byte_ms = millis();
     let (head, body) = response.into_parts();
-    let (body, more) = link.while_driving(read(body)).await?;
+    let (body, more) = link.while_driving(read(body, READ_AT_MOST)).await?;
     let timings = Timings { connect_ms, first_byte_ms, total_ms: millis() };
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body, more, timings })
 }
 
-/// The body up to [`READ_AT_MOST`], and whether there was more.
-async fn read(mut body: Incoming) -> Result<(Bytes, bool), WireError> {
+/// What is at a URL, as it is: the link to a function's code.
+pub(super) async fn download(url: &str) -> Result<Bytes, Failure> {
+    let request = OutgoingRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: None,
+        key: None,
+        origin: None,
+    };
+    // The link is a secret for as long as it works.
+    let failed = |why: String| Failure::new(FailureKind::Service, "downloading the code", why);
+    let prepared = Prepared::new(&request)?;
+    let work = async {
+        let mut link = Link::open(&prepared).await?;
+        let (head, body) = link.send(prepared.request()).await?.into_parts();
+        Ok((head.status, link.while_driving(read(body, CODE_AT_MOST)).await?))
+    };
+    let late = WireError::Timeout(DOWNLOADED_WITHIN.as_secs());
+    let done = tokio::time::timeout(DOWNLOADED_WITHIN, work).await.unwrap_or(Err(late));
+    match done.map_err(|error| failed(error.to_string()))? {
+        (status, _) if !status.is_success() => Err(failed(format!("it answered {status}"))),
+        (_, (_, true)) => Err(failed("it is larger than Lambda allows".to_owned())),
+        (_, (bytes, false)) => Ok(bytes),
+    }
+}
+
+/// The body up to so many bytes, and whether there was more.
+async fn read(mut body: Incoming, at_most: usize) -> Result<(Bytes, bool), WireError> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| broken(&error))?;
         if let Ok(data) = frame.into_data() {
-            let room = READ_AT_MOST - read.len();
+            let room = at_most - read.len();
             read.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
                 return Ok((read.into(), true));

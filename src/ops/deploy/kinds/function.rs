@@ -30,6 +30,7 @@ use crate::deploy::run::{StepRun, missing};
 use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec, changes};
 use crate::deploy::wanted::{CodeId, Wanted};
 use crate::live::{self, LAB_TAG, existing};
+use crate::right_size;
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "function";
@@ -63,6 +64,8 @@ pub struct FunctionSettings {
     pub reserved: Option<i32>,
 }
 
+/// What the plan calls the copy of a function that is measured.
+pub const COPY: &str = "function copy";
 /// Fields that an upload of code sets.
 const OF_CODE: [&str; 2] = ["code", "processor"];
 /// The field that calls of its own set.
@@ -122,6 +125,8 @@ pub struct LiveFunction {
     pub asynchronous: BTreeMap<String, Found<AsynchronousSettings>>,
     /// Environments that are kept ready, by alias.
     pub provisioned: BTreeMap<String, i32>,
+    /// A copy that was measured in its place, by a run that was cut off.
+    pub copy: Option<String>,
 }
 
 /// What is done to a function.
@@ -147,6 +152,13 @@ pub enum FunctionAction {
     },
     /// Remove it with its versions and aliases.
     Delete(String),
+    /// Remove the copy of it that was measured.
+    EndCopy {
+        /// Name.
+        name: String,
+        /// Name of the copy.
+        copy: String,
+    },
 }
 
 /// The functions of a blueprint.
@@ -296,6 +308,7 @@ pub async fn observe(
             .collect(),
         asynchronous,
         provisioned,
+        copy: tags.get(right_size::COPY_TAG).cloned(),
     };
     Ok(Some((name.clone(), live)))
 }
@@ -367,7 +380,16 @@ pub fn plan(planner: &mut Planner<'_>) {
         }
         plan_function(planner, function, &after);
         alias::plan(planner, function);
+        plan_copy(planner, &function.name, &[]);
     }
+}
+
+/// Plans to remove what a measurement left that was cut off; answers the step.
+fn plan_copy(planner: &mut Planner<'_>, name: &str, after: &[usize]) -> Option<usize> {
+    let copy = planner.live.functions.get(name).and_then(|live| live.copy.clone())?;
+    let action = FunctionAction::EndCopy { name: name.to_owned(), copy: copy.clone() };
+    let reason = "left by a measurement that was cut off";
+    Some(planner.step(Verb::Delete, COPY, &copy, reason, after, action))
 }
 
 fn plan_function(planner: &mut Planner<'_>, function: &WantedFunction, after: &[usize]) {
@@ -415,8 +437,10 @@ pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
         let live = planner.live.functions.get(&function.name);
         if live.is_some_and(|live| live.found.owner == Owner::Lab) {
             let reason = "with its versions, aliases and permissions";
+            let mut after = after.to_vec();
+            after.extend(plan_copy(planner, &function.name, &after));
             let action = FunctionAction::Delete(function.name.clone());
-            planner.step(Verb::Delete, RESOURCE, &function.name, reason, after, action);
+            planner.step(Verb::Delete, RESOURCE, &function.name, reason, &after, action);
         }
     }
 }
@@ -466,6 +490,10 @@ impl StepRun {
                 self.remember_function(name).await
             }
             FunctionAction::Delete(name) => self.delete_function(name).await,
+            FunctionAction::EndCopy { name, copy } => {
+                let arn = self.context.wanted.place.function(name);
+                self.patiently(|| right_size::end_copy(self.target(), &arn, copy)).await
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_lambda::types::ProvisionedConcurrencyStatusEnum as Status;
 use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_lab::blueprint::Architecture;
 
 use super::alias;
 use super::function::WantedFunction;
@@ -12,6 +13,7 @@ use crate::deploy::graph::Planner;
 use crate::deploy::plan::{Change, Verb};
 use crate::deploy::run::StepRun;
 use crate::live::existing;
+use crate::prices;
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "provisioned concurrency";
@@ -19,8 +21,6 @@ pub const RESOURCE: &str = "provisioned concurrency";
 pub const TAG: &str = "labdeck:provisioned";
 /// Its value.
 pub const MARK: &str = "yes";
-/// Dollars of an environment with 1 GB for an hour, in us-east-1 on x86 ("AWS Lambda pricing").
-const DOLLARS: f64 = 0.015;
 
 /// What is done to the provisioned concurrency of an alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,13 +97,17 @@ pub fn plan(planner: &mut Planner<'_>, function: &WantedFunction) {
                     planner.change(RESOURCE, label.clone(), vec![change], &after, action)
                 }
             };
-            let gigabytes = f64::from(function.spec.settings.memory) / 1024.0;
+            let settings = &function.spec.settings;
+            let processor = match settings.processor.as_str() {
+                "arm64" => Architecture::Arm64,
+                _ => Architecture::X86_64,
+            };
             planner.warn(
                 index,
                 format!(
                     "{count} environments of {label} are billed by the hour for as long as they are \
                      kept, about {:.3} USD in us-east-1",
-                    gigabytes * DOLLARS * f64::from(count)
+                    prices::provisioned_hour(processor, settings.memory, count)
                 ),
             );
         }

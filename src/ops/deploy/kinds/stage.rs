@@ -19,6 +19,7 @@ use crate::deploy::run::{StepRun, missing};
 use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec, changes};
 use crate::deploy::wanted::Wanted;
 use crate::live::{LAB_TAG, existing};
+use crate::prices;
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "stage";
@@ -34,18 +35,6 @@ pub const ACCESS_FORMAT: &str = concat!(
     r#""integrationStatus":"$context.integration.status","bytes":"$context.responseLength","#,
     r#""apiKeyId":"$context.identity.apiKeyId","errorType":"$context.error.responseType"}"#,
 );
-/// Dollars of an hour of a cache in us-east-1, by its size ("Amazon API Gateway pricing").
-const CACHE_DOLLARS: [(&str, &str); 8] = [
-    ("0.5", "0.02"),
-    ("1.6", "0.038"),
-    ("6.1", "0.20"),
-    ("13.5", "0.25"),
-    ("28.4", "0.50"),
-    ("58.2", "1.00"),
-    ("118", "1.90"),
-    ("237", "3.80"),
-];
-
 /// What a stage is set to, beside the deployment that it serves.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageSettings {
@@ -308,9 +297,8 @@ pub fn plan(planner: &mut Planner<'_>, api: &WantedApi, changes: Vec<StageChange
             planner.change(RESOURCE, label.clone(), change.changes, &after, action)
         };
         if let Some(size) = settings.cache.filter(|_| new_cache) {
-            let price =
-                CACHE_DOLLARS.iter().find(|(of, _)| *of == size).map(|(_, dollars)| *dollars);
-            let price = price.unwrap_or("?");
+            let price = prices::cache_hour(&size);
+            let price = price.map_or_else(|| "?".to_owned(), |dollars| format!("{dollars:.2}"));
             let warning = format!(
                 "the cache of stage {label} ({size} GB) is billed by the hour, used or not: about \
                  {price} USD in us-east-1, without a free tier"
