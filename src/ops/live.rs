@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_apigateway::types::{ApiKey, Deployment, RestApi, Stage, UsagePlan, UsagePlanKey};
+use aws_sdk_apigateway::types::{
+    ApiKey, Deployment, Resource, RestApi, Stage, UsagePlan, UsagePlanKey,
+};
 use aws_sdk_cloudwatch::types::MetricAlarm;
 use aws_sdk_dynamodb::types::TableDescription;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
@@ -76,6 +78,13 @@ pub async fn deployments(target: &Target, api_id: &str) -> Result<Vec<Deployment
     let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
     let what = format!("reading the deployments of API {api_id}");
     existing(all.map_err(|e| Failure::from_sdk(what, &e))).map(Option::unwrap_or_default)
+}
+
+/// The resources of an API with their methods.
+pub(crate) async fn methods(target: &Target, api_id: &str) -> Result<Vec<Resource>> {
+    let list = target.apigateway().get_resources().rest_api_id(api_id).limit(PAGE).embed("methods");
+    let all = list.into_paginator().items().send().collect::<std::result::Result<_, _>>().await;
+    all.map_err(|e| Failure::from_sdk(format!("reading the methods of API {api_id}"), &e))
 }
 
 /// A table; `None` when there is none.

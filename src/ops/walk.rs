@@ -1,6 +1,7 @@
 //! Walking a lab: runs what a step stands for, then the check that proves it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use labdeck_aws::{Failure, FailureKind, Result};
@@ -235,7 +236,12 @@ async fn act(
     Ok(match action {
         StepAction::Deploy { variant } => {
             let chosen = variant::choose(engine, blueprint, variant.as_deref()).await?;
-            StepOutcome::Deployed(deploy::deploy(engine, &chosen, reporter, cancel).await?)
+            // A step of a course asks nothing, and so loses nothing.
+            let keeps = |plan: deploy::plan::Plan| async move { !plan.loses_data() };
+            let confirm: deploy::Confirm = Arc::new(move |plan| Box::pin(keeps(plan)));
+            let options = deploy::Options { confirm: Some(confirm), ..deploy::Options::default() };
+            let deploying = deploy::deploy_with(engine, &chosen, &options, reporter, cancel);
+            StepOutcome::Deployed(Box::pin(deploying).await?)
         }
         StepAction::Define { variant } => {
             let apis = variant::define(engine, blueprint, variant).await?;

@@ -63,7 +63,7 @@ class Bench:
         """The path of a directory that does not exist yet."""
         return self.directory / f"state-{next(self.numbers)}"
 
-    def command(self, cloud, labs, words, more=None):
+    def command(self, cloud, labs, words, more=None, confirmed=("--yes",)):
         environment = dict(os.environ, CARGO=str(self.cargo), LABDECK_CONFIG_DIR=str(self.directory))
         # An answer that never comes is given up soon.
         environment["LABDECK_ANSWER_TIMEOUT"] = "2"
@@ -72,7 +72,8 @@ class Bench:
             del environment[name]
         environment.update(more or {})
         return subprocess.Popen(
-            [BINARY, *words, "--yes", "--labs", str(labs), "--state-dir", str(cloud.directory)],
+            [BINARY, *words, *confirmed, "--labs", str(labs), "--state-dir", str(cloud.directory)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,8 +81,8 @@ class Bench:
             env=environment,
         )
 
-    def run(self, cloud, labs, *words, status=(0,), environment=None):
-        process = self.command(cloud, labs, words, environment)
+    def run(self, cloud, labs, *words, status=(0,), environment=None, confirmed=("--yes",)):
+        process = self.command(cloud, labs, words, environment, confirmed)
         output, _ = process.communicate(timeout=300)
         if status is None:
             return Ended(process.returncode, output)

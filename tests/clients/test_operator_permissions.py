@@ -3,13 +3,15 @@
 `docs/aws-permissions.md` is made by `LABDECK_BLESS=1 tests/clients/run -k operator`.
 """
 
+import contextlib
 import json
 import os
 import re
 import signal
 
 import pytest
-from conftest import REGION, SESSION, Cloud, eventually
+from botocore.exceptions import ClientError
+from conftest import REGION, SESSION, Cloud, eventually, trust
 from matrix import FULL, REPOSITORY, Bench, admin
 from operations import CHANGES, SAMPLED, WHOLE, changed
 
@@ -91,7 +93,12 @@ def restricted(bench, *allowed):
     directory = bench.fresh()
     file = directory.with_suffix(".json")
     file.write_text(json.dumps(policy(allowed)))
-    return Cloud(directory, "--operator-policy", str(file))
+    cloud = Cloud(directory, "--operator-policy", str(file))
+    # Somebody else's, whose tags have to be read to know it.
+    role = {"RoleName": "theirs", "AssumeRolePolicyDocument": trust("lambda.amazonaws.com")}
+    with contextlib.suppress(ClientError):
+        cloud.client("iam").create_role(**role)
+    return cloud
 
 
 def day(bench, cloud, lab, other):
@@ -101,7 +108,9 @@ def day(bench, cloud, lab, other):
 
     def run(*words, labs=plain):
         ended = bench.run(cloud, labs, *words, status=None)
-        return [] if ended.status in (0, 2) else [(words, ended.text)]
+        # What is not looked for since it may not be listed is told, and is no failure.
+        done = ended.status in (0, 2) and "were not looked for" not in ended.text
+        return [] if done else [(words, ended.text)]
 
     def allowed(*words):
         """Not everything comes true in a walk as quick as this one, but nothing may be denied."""

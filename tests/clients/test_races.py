@@ -297,3 +297,26 @@ def test_what_a_course_changes_waits_for_nobody_but_says_who_is_at_it(labs, acco
         said = refused(items.bench, cloud, items.labs, *words)
         assert "ada is changing this lab" in said
     assert list(differences(theirs, inventory(cloud))) == []
+
+
+def test_what_was_edited_and_not_deployed_is_shown_and_corrected_or_kept(greet, account):
+    cloud = account(greet.scenario("redeploy"))
+    gateway = cloud.client("apigateway")
+    bench, labs = greet.bench, greet.labs
+    api = gateway.get_rest_apis()["items"][0]
+    before = inventory(cloud)
+    for resource in gateway.get_resources(restApiId=api["id"])["items"]:
+        for verb in resource.get("resourceMethods", {}):
+            where = {"restApiId": api["id"], "resourceId": resource["id"], "httpMethod": verb}
+            gateway.update_method(patchOperations=[{"op": "replace", "path": "/apiKeyRequired", "value": "true"}], **where)
+    plan = bench.run(cloud, labs, "plan", "greet", status=(2,))
+    assert f"API {api['name']}" in " ".join(plan.split())
+    assert "API key changed, not deployed" in plan and "drift" in plan
+    # The person may keep it, for as long as it is asked for.
+    assert "nothing to do" in bench.run(cloud, labs, "plan", "greet", "--keep-drift")
+    bench.run(cloud, labs, "deploy", "greet")
+    assert "nothing to do" in bench.run(cloud, labs, "plan", "greet")
+    methods = gateway.get_resources(restApiId=api["id"], embed=["methods"])["items"]
+    methods = [method for resource in methods for method in resource.get("resourceMethods", {}).values()]
+    assert methods and not any(method["apiKeyRequired"] for method in methods)
+    assert list(differences(before, inventory(cloud))) == []

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_ops::deploy::plan::{Plan, Summary, Verb};
+use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::deploy::{Confirm, One, Options};
 use labdeck_ops::{deploy, variant};
 
@@ -84,7 +84,7 @@ fn confirm() -> Confirm {
         Box::pin(async move {
             let _one = asking.lock().await;
             if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-                return !plan.steps.iter().any(|step| step.verb == Verb::Replace);
+                return !plan.loses_data();
             }
             let asked = tokio::task::spawn_blocking(move || {
                 let mut stderr = io::stderr();

@@ -74,6 +74,22 @@ impl<'a> Planner<'a> {
         self.step(Verb::Create, resource, name, "missing", after, action)
     }
 
+    /// Adds the removal of something that the blueprint names no more.
+    pub fn removed(
+        &mut self,
+        resource: &str,
+        name: impl Into<String>,
+        after: &[usize],
+        action: impl Into<Action>,
+    ) -> usize {
+        self.step(Verb::Delete, resource, name, "not in lab.toml any more", after, action)
+    }
+
+    /// Every step so far.
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.steps.len()).collect()
+    }
+
     /// Adds an update that some changes need.
     pub fn change(
         &mut self,

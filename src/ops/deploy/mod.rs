@@ -10,6 +10,7 @@ mod graph;
 mod inventory;
 pub mod kinds;
 mod lease;
+mod leftover;
 mod login;
 mod look;
 pub mod observe;
@@ -195,7 +196,11 @@ async fn confirmed(plan: &Plan, options: &Options) -> Result<()> {
         return Ok(());
     }
     let what = format!("deploying {}", plan.lab);
-    Err(Failure::new(FailureKind::Refused, what, "it was not confirmed; nothing was changed"))
+    let why = "it was not confirmed; nothing was changed";
+    Err(Failure::new(FailureKind::Refused, what, why).next(format!(
+        "look at what is lost with labdeck plan {0}, and confirm it with labdeck deploy {0} --yes",
+        plan.lab
+    )))
 }
 
 fn done(
@@ -266,14 +271,22 @@ async fn destroying(
             logged_in(target, reporter, cancel, || Look::new(target, blueprint, &options));
         let mut look = cancellable(cancel, STOPPED, looking).await?;
         let wanted = look.wanted(&BTreeMap::new())?;
+        let orphans = leftover::orphaned_log_groups(target, &wanted);
+        leftover::add(&mut look.live, orphans.await?);
         let plan = planner::plan_destroy(&wanted, &look.live);
         reporter.report(Progress::Planned { plan: plan.clone() });
         let live = std::mem::take(&mut look.live);
         let context = Arc::new(Context::new(Arc::clone(target), wanted, BTreeMap::new(), live));
         let changed = apply::apply(&plan, &context, reporter, cancel).await?;
         reporter.report(Progress::Phase { name: "looking for what is left".to_owned() });
-        let live = seen(engine, &look, reporter, cancel).await?;
-        Ok((changed, inventory::left(&live), plan.notes))
+        let mut live = seen(engine, &look, reporter, cancel).await?;
+        let orphans = leftover::orphaned_log_groups(target, &context.wanted);
+        leftover::add(&mut live, orphans.await?);
+        let mut notes = plan.notes;
+        notes.extend(
+            live.unseen.iter().filter(|note| !notes.contains(note)).cloned().collect::<Vec<_>>(),
+        );
+        Ok((changed, inventory::left(&live), notes))
     };
     let result = work.await;
     lease.end(result).await

@@ -23,6 +23,7 @@ use super::kinds::{
     account, alarm, api, concurrency, definition, function, key, log_group, mapping, queue, role,
     table, topic, usage_plan,
 };
+use super::leftover;
 use super::wanted::Wanted;
 use crate::live;
 
@@ -75,9 +76,11 @@ pub struct Live {
     pub account: Option<LiveAccount>,
     /// What the account may run at once, where the lab reserves some of it.
     pub concurrency: Option<AccountConcurrency>,
+    /// What was not looked for, and why.
+    pub unseen: Vec<String>,
 }
 
-/// Reads everything that the lab names, all side by side.
+/// Reads everything that the lab names, and what is left of it beside that, all side by side.
 pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Live> {
     let (place, lab) = (&wanted.place, wanted.lab.as_str());
     let roles = try_join_all(wanted.roles.iter().map(|r| role::observe(target, &r.name, lab)));
@@ -90,23 +93,19 @@ pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Live> {
     let groups = try_join_all(groups.map(|g| log_group::observe(target, place, &g.name, lab)));
     let functions =
         try_join_all(wanted.functions.iter().map(|f| function::observe(target, wanted, f)));
-    let mappings = async {
-        if wanted.functions.is_empty() {
-            return Ok(Vec::new());
-        }
-        mapping::observe(target, wanted).await
-    };
+    let names: Vec<&str> = wanted.functions.iter().map(|f| f.name.as_str()).collect();
+    let mappings = mapping::observe(target, wanted, &names);
     let alarms = wanted.alarms.iter().map(|alarm| alarm.name.clone()).collect();
     let alarms = alarm::observe(target, place, alarms, lab);
     let account = try_join(account::observe(target, wanted), concurrency::observe(target, wanted));
     let (
         ((roles, tables), (queues, topics)),
         ((groups, functions), (mappings, alarms)),
-        (gateway, (account, concurrency)),
+        ((gateway, (account, concurrency)), left),
     ) = tokio::try_join!(
         try_join(try_join(roles, tables), try_join(queues, topics)),
         try_join(try_join(groups, functions), try_join(mappings, alarms)),
-        try_join(gateway(target, wanted), account),
+        try_join(try_join(gateway(target, wanted), account), leftover::find(target, wanted)),
     )?;
     let mut live = Live {
         roles: roles.into_iter().flatten().collect(),
@@ -121,14 +120,12 @@ pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Live> {
         ..gateway
     };
     live.log_groups.extend(groups.into_iter().flatten());
+    leftover::add(&mut live, left);
     Ok(live)
 }
 
 /// What API Gateway has of the lab, and its execution logs.
 async fn gateway(target: &Target, wanted: &Wanted) -> Result<Live> {
-    if wanted.apis.is_empty() && wanted.keys.is_empty() && wanted.plans.is_empty() {
-        return Ok(Live::default());
-    }
     let apis = async {
         let all = live::rest_apis(target).await?;
         apis(target, wanted, &all).await

@@ -23,6 +23,16 @@ impl Plan {
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| step.warning.as_deref())
     }
+
+    /// Whether data is lost: something is made anew, or removed with what it holds.
+    pub fn loses_data(&self) -> bool {
+        let lost = |step: &Step| match step.verb {
+            Verb::Replace => true,
+            Verb::Delete => step.warning.is_some(),
+            Verb::Create | Verb::Update => false,
+        };
+        self.steps.iter().any(lost)
+    }
 }
 
 /// One step of a plan.

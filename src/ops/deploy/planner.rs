@@ -32,7 +32,25 @@ pub fn plan_deploy(wanted: &Wanted, live: &Live) -> Result<Plan> {
     key::plan(&mut planner);
     usage_plan::plan(&mut planner);
     alarm::plan(&mut planner);
+    plan_removed(&mut planner);
     Ok(planner.into_plan())
+}
+
+/// What the blueprint names no more goes last, when nothing that is wanted needs it any more.
+fn plan_removed(planner: &mut Planner<'_>) {
+    let before = planner.all();
+    alarm::plan_removed(planner, &before);
+    topic::plan_removed(planner, &before);
+    function::plan_removed(planner, &before);
+    let mut functions = before;
+    functions.extend(planner.of_kind(function::RESOURCE));
+    queue::plan_removed(planner, &functions);
+    table::plan_removed(planner, &functions);
+    role::plan_removed(planner, &functions);
+    log_group::plan_removed(planner, &functions);
+    for note in &planner.live.unseen {
+        planner.note(note.clone());
+    }
 }
 
 /// The steps that remove everything of the lab's own, in an order that cannot conflict. What is
@@ -58,6 +76,9 @@ pub fn plan_destroy(wanted: &Wanted, live: &Live) -> Plan {
     role::plan_destroy(&mut planner, &functions);
     log_group::plan_destroy(&mut planner, &functions);
     account::plan_destroy(&mut planner);
+    for note in &planner.live.unseen {
+        planner.note(note.clone());
+    }
     planner.into_plan()
 }
 
@@ -162,3 +183,7 @@ fn refuse_foreign(wanted: &Wanted, live: &Live) -> Result<()> {
 #[cfg(test)]
 #[path = "planner_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "planner_kinds_tests.rs"]
+mod kinds_tests;

@@ -30,7 +30,7 @@ fn place() -> Place {
 }
 
 /// Two functions with an API each, a table, and the stages `dev` and `prod`.
-fn blueprint() -> Blueprint {
+pub(super) fn blueprint() -> Blueprint {
     let names = ["a", "b"];
     let uri = |name: &str| format!("x/${{function.{name}}}:${{stageVariables.lambdaAlias}}/i");
     Blueprint {
@@ -75,7 +75,7 @@ fn blueprint() -> Blueprint {
     }
 }
 
-fn resolved(blueprint: &Blueprint) -> Wanted {
+pub(super) fn resolved(blueprint: &Blueprint) -> Wanted {
     let code = CodeId { sha256: STANDARD.encode([1; 32]), architecture: "x86_64" };
     let code = blueprint.functions.iter().map(|f| (f.name.clone(), code.clone())).collect();
     let resolver = Resolver {
@@ -92,12 +92,12 @@ fn wanted() -> Wanted {
     resolved(&blueprint())
 }
 
-fn found<S: Settings>(spec: &Spec<S>) -> Found<S> {
+pub(super) fn found<S: Settings>(spec: &Spec<S>) -> Found<S> {
     Found { owner: Owner::Lab, settings: spec.settings.clone(), record: spec.record.clone() }
 }
 
 /// What is live when `wanted` is done.
-fn complete(wanted: &Wanted) -> Live {
+pub(super) fn complete(wanted: &Wanted) -> Live {
     let mut live = Live::default();
     for role in &wanted.roles {
         live.roles.insert(role.name.clone(), found(&role.spec));
@@ -126,6 +126,7 @@ fn complete(wanted: &Wanted) -> Live {
             stages: stages.collect(),
             deployments: vec![("d1".into(), hash.clone())],
             drift: Vec::new(),
+            edited: Vec::new(),
         };
         live.apis.insert(api.name.clone(), present);
     }
@@ -166,7 +167,7 @@ fn complete(wanted: &Wanted) -> Live {
 }
 
 /// `verb resource name: reason` of every step.
-fn lines(plan: &Plan) -> Vec<String> {
+pub(super) fn lines(plan: &Plan) -> Vec<String> {
     plan.steps
         .iter()
         .map(|s| format!("{:?} {} {}: {}", s.verb, s.resource, s.name, s.reason))

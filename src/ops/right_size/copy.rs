@@ -44,7 +44,7 @@ pub(super) struct Run {
 }
 
 /// What a function's copy is called.
-pub(super) fn copy_of(function: &str) -> String {
+pub(crate) fn copy_of(function: &str) -> String {
     let kept: String = function.chars().take(LONGEST - ENDS.len()).collect();
     format!("{kept}{ENDS}")
 }

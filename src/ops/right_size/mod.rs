@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::prices;
 use crate::progress::{Progress, Reporter};
 
-pub(crate) use copy::{COPY_TAG, end as end_copy};
+pub(crate) use copy::{COPY_TAG, copy_of, end as end_copy};
 use copy::{Copy, Run};
 
 /// Sizes that are tried when none are given, in MB.

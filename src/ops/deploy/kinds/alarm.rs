@@ -202,14 +202,22 @@ pub fn plan(planner: &mut Planner<'_>) {
     }
 }
 
+/// Plans to remove the alarms that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.alarms {
+        let named = planner.wanted.alarms.iter().any(|one| one.name == *name);
+        if live.owner == Owner::Lab && !named {
+            planner.removed(RESOURCE, name, after, AlarmAction::Delete(name.clone()));
+        }
+    }
+}
+
 /// Plans to remove the alarms.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for alarm in &planner.wanted.alarms {
-        let live = planner.live.alarms.get(&alarm.name);
-        if live.is_some_and(|live| live.owner == Owner::Lab) {
-            let action = AlarmAction::Delete(alarm.name.clone());
-            let reason = "the lab is destroyed";
-            planner.step(Verb::Delete, RESOURCE, &alarm.name, reason, after, action);
+    for (name, live) in &planner.live.alarms {
+        if live.owner == Owner::Lab {
+            let action = AlarmAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, "the lab is destroyed", after, action);
         }
     }
 }

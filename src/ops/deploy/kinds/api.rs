@@ -69,6 +69,8 @@ pub struct LiveApi {
     pub deployments: Vec<(String, String)>,
     /// Where the export of the stage that follows the newest code is not as wanted.
     pub drift: Vec<String>,
+    /// Where the definition that it has now, deployed or not, is not as wanted.
+    pub edited: Vec<String>,
 }
 
 /// What is done to an API.
@@ -145,9 +147,17 @@ pub async fn observe(target: &Target, wanted: &Wanted, api: &RestApi) -> Result<
             _ => Ok(Vec::new()),
         }
     };
-    let ((stages, mut deployments), drift) =
-        try_join(try_join(live::stages(target, &id), live::deployments(target, &id)), drift)
-            .await?;
+    let edited = async {
+        match wanted_api {
+            Some(api) => drift::observe_defined(target, &id, &api.definition.document).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let ((stages, mut deployments), (drift, edited)) = try_join(
+        try_join(live::stages(target, &id), live::deployments(target, &id)),
+        try_join(drift, edited),
+    )
+    .await?;
     deployments.sort_by_key(|deployment| std::cmp::Reverse(created(deployment)));
     let live = LiveApi {
         hash: definition::live_hash(api).map(str::to_owned),
@@ -163,6 +173,7 @@ pub async fn observe(target: &Target, wanted: &Wanted, api: &RestApi) -> Result<
             .collect(),
         id,
         drift,
+        edited,
     };
     Ok((name, live))
 }
@@ -247,6 +258,13 @@ fn plan_api(planner: &mut Planner<'_>, api: &WantedApi) {
             put = true;
             let changes =
                 live.drift.iter().map(|text| definition_change(live, text.clone(), true)).collect();
+            planner.change(RESOURCE, name, changes, &[], ApiAction::Put(name.clone()));
+        }
+        // Nothing of it is served yet, and the next deployment would serve it.
+        Some(live) if !live.edited.is_empty() && !planner.wanted.keeps_drift => {
+            put = true;
+            let edits = live.edited.iter().map(|text| format!("{text}, not deployed"));
+            let changes = edits.map(|text| definition_change(live, text, true)).collect();
             planner.change(RESOURCE, name, changes, &[], ApiAction::Put(name.clone()));
         }
         Some(_) => {}

@@ -1,15 +1,19 @@
-//! What a stage serves beside what the document says, told from the stage's export.
+//! What an API is beside what the document says: what a stage serves, told from the stage's export, and
+//! what is defined and not deployed, told from the API's resources.
 //!
 //! API Gateway writes much into an export that a document need not say, and fills in what it left out:
-//! both are brought to what decides how a request is answered, and that is compared.
+//! both are brought to what decides how a request is answered, and that is compared. So are the methods
+//! of the resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_apigateway::types::{Integration, IntegrationType, Resource};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 use serde_json::{Map, Value, json};
 
 use super::api::METHODS;
 use crate::deploy::settings::sorted;
+use crate::live;
 
 const INTEGRATION: &str = "x-amazon-apigateway-integration";
 
@@ -47,11 +51,32 @@ pub async fn observe(
     })
 }
 
+/// Where the definition that an API has now is not as the document, deployed or not. Nothing where it may
+/// not be read.
+pub async fn observe_defined(
+    target: &Target,
+    api_id: &str,
+    document: &Value,
+) -> Result<Vec<String>> {
+    match live::methods(target, api_id).await {
+        Ok(resources) => Ok(changed(&normalised(document), &defined(&resources))),
+        Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Denied) => {
+            Ok(Vec::new())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Every method that is not in `export` as in `document`.
 fn differences(document: &Value, export: &Value) -> Vec<String> {
-    let (wanted, live) = (normalised(document), normalised(export));
+    changed(&normalised(document), &normalised(export))
+}
+
+type Methods = BTreeMap<String, Parts>;
+
+fn changed(wanted: &Methods, live: &Methods) -> Vec<String> {
     let mut all = Vec::new();
-    for (method, parts) in &wanted {
+    for (method, parts) in wanted {
         match live.get(method) {
             None => all.push(format!("{method} was removed")),
             Some(live) => {
@@ -74,7 +99,7 @@ fn differences(document: &Value, export: &Value) -> Vec<String> {
 type Parts = BTreeMap<&'static str, Value>;
 
 /// Every method of a document with what decides how it answers.
-fn normalised(document: &Value) -> BTreeMap<String, Parts> {
+fn normalised(document: &Value) -> Methods {
     let mut methods = BTreeMap::new();
     let none = Map::new();
     let paths = document.get("paths").and_then(Value::as_object).unwrap_or(&none);
@@ -89,7 +114,15 @@ fn normalised(document: &Value) -> BTreeMap<String, Parts> {
 }
 
 fn parts(document: &Value, operation: &Value) -> Parts {
-    let integration = &operation[INTEGRATION];
+    let security = operation.get("security").or_else(|| document.get("security"));
+    let guarded = security.and_then(Value::as_array).is_some_and(|all| {
+        all.iter().any(|one| one.as_object().is_some_and(|schemes| !schemes.is_empty()))
+    });
+    parts_of(&operation[INTEGRATION], guarded)
+}
+
+/// What decides how a method answers: its integration as a document writes it, and whether it is guarded.
+fn parts_of(integration: &Value, guarded: bool) -> Parts {
     let text = |name: &str| integration[name].as_str().unwrap_or_default().to_owned();
     let kind = text("type").to_lowercase();
     let mut target = json!({ "type": kind });
@@ -102,10 +135,6 @@ fn parts(document: &Value, operation: &Value) -> Parts {
         .map(|keys| keys.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
     keys.sort_unstable();
-    let security = operation.get("security").or_else(|| document.get("security"));
-    let guarded = security.and_then(Value::as_array).is_some_and(|all| {
-        all.iter().any(|one| one.as_object().is_some_and(|schemes| !schemes.is_empty()))
-    });
     BTreeMap::from([
         ("integration", target),
         ("cache key", json!(keys)),
@@ -114,6 +143,48 @@ fn parts(document: &Value, operation: &Value) -> Parts {
         ("request mapping", filled(&integration["requestParameters"])),
         ("responses", responses(&integration["responses"], kind.ends_with("_proxy"))),
     ])
+}
+
+/// Every method of an API's resources, in the same form.
+fn defined(resources: &[Resource]) -> Methods {
+    let mut all = BTreeMap::new();
+    for resource in resources {
+        let path = resource.path().unwrap_or_default();
+        for (verb, method) in resource.resource_methods().into_iter().flatten() {
+            let guarded = method.api_key_required().unwrap_or_default()
+                || method.authorizer_id().is_some()
+                || method.authorization_type().is_some_and(|kind| kind != "NONE");
+            let integration = method.method_integration().map(written).unwrap_or_default();
+            all.insert(format!("{verb} {path}"), parts_of(&integration, guarded));
+        }
+    }
+    all
+}
+
+/// An integration as a document writes it.
+fn written(integration: &Integration) -> Value {
+    let none = HashMap::new();
+    let responses = integration.integration_responses().unwrap_or(&none).values();
+    let responses: Map<String, Value> = responses
+        .map(|response| {
+            let pattern = response.selection_pattern().filter(|text| !text.is_empty());
+            let written = json!({
+                "statusCode": response.status_code(),
+                "responseTemplates": response.response_templates(),
+                "responseParameters": response.response_parameters(),
+            });
+            (pattern.unwrap_or("default").to_owned(), written)
+        })
+        .collect();
+    json!({
+        "type": integration.r#type().map(IntegrationType::as_str),
+        "uri": integration.uri(),
+        "httpMethod": integration.http_method(),
+        "cacheKeyParameters": integration.cache_key_parameters(),
+        "requestTemplates": integration.request_templates(),
+        "requestParameters": integration.request_parameters(),
+        "responses": responses,
+    })
 }
 
 /// The members that hold a text.
@@ -150,6 +221,8 @@ fn responses(responses: &Value, proxy: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_apigateway::types::Method;
+
     use super::*;
 
     fn document(uri: &str) -> Value {
@@ -171,6 +244,35 @@ mod tests {
         integration["responses"] = json!({ "default": { "statusCode": "200" } });
         export["servers"] = json!([{ "url": "https://x" }]);
         assert_eq!(differences(&document("u"), &export), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_resources_say_is_compared_with_the_document() {
+        let integration = |uri: &str| {
+            Integration::builder()
+                .r#type(IntegrationType::AwsProxy)
+                .http_method("POST")
+                .uri(uri)
+                .timeout_in_millis(29_000)
+                .build()
+        };
+        let method = |uri: &str| {
+            Method::builder()
+                .authorization_type("NONE")
+                .api_key_required(true)
+                .method_integration(integration(uri))
+                .build()
+        };
+        let resources = |uri: &str| {
+            let root = Resource::builder().path("/").build();
+            let pets = Resource::builder().path("/pets").resource_methods("GET", method(uri));
+            [root, pets.build()]
+        };
+        let wanted = normalised(&document("u"));
+        assert_eq!(changed(&wanted, &defined(&resources("u"))), Vec::<String>::new());
+        let other = changed(&wanted, &defined(&resources("other")));
+        assert_eq!(other, ["GET /pets: integration changed"]);
+        assert_eq!(changed(&wanted, &defined(&[])), ["GET /pets was removed"]);
     }
 
     #[test]

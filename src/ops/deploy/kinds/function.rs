@@ -431,16 +431,25 @@ fn plan_function(planner: &mut Planner<'_>, function: &WantedFunction, after: &[
     }
 }
 
+/// Plans to remove the functions that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.functions {
+        let named = planner.wanted.functions.iter().any(|one| one.name == *name);
+        if live.found.owner == Owner::Lab && !named {
+            planner.removed(RESOURCE, name, after, FunctionAction::Delete(name.clone()));
+        }
+    }
+}
+
 /// Plans to remove the functions; answers the steps.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for function in &planner.wanted.functions {
-        let live = planner.live.functions.get(&function.name);
-        if live.is_some_and(|live| live.found.owner == Owner::Lab) {
+    for (name, live) in &planner.live.functions {
+        if live.found.owner == Owner::Lab {
             let reason = "with its versions, aliases and permissions";
             let mut after = after.to_vec();
-            after.extend(plan_copy(planner, &function.name, &after));
-            let action = FunctionAction::Delete(function.name.clone());
-            planner.step(Verb::Delete, RESOURCE, &function.name, reason, &after, action);
+            after.extend(plan_copy(planner, name, &after));
+            let action = FunctionAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, reason, &after, action);
         }
     }
 }

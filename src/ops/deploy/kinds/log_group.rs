@@ -16,6 +16,10 @@ use crate::live::{LAB_TAG, existing};
 pub const RESOURCE: &str = "log group";
 /// Begins the names of execution logs.
 const EXECUTION: &str = "API-Gateway-Execution-Logs_";
+/// Begins the names of functions' log groups.
+pub const FUNCTIONS: &str = "/aws/lambda/";
+/// Begins the names of access logs; the lab follows.
+pub const ACCESS: &str = "/labdeck/access/";
 
 /// What a log group is set to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,14 +61,14 @@ pub enum LogGroupAction {
 
 /// Log group of a function.
 pub fn function_log_group(function: &str) -> String {
-    format!("/aws/lambda/{function}")
+    format!("{FUNCTIONS}{function}")
 }
 
 /// Log group of a stage's access log.
 pub fn access_log_group(lab: &str, api: &str, stage: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-/.#".contains(c);
     let api: String = api.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-    format!("/labdeck/access/{lab}/{api}/{stage}")
+    format!("{ACCESS}{lab}/{api}/{stage}")
 }
 
 /// Log group of a stage's execution log; API Gateway's own name for it.
@@ -155,6 +159,19 @@ pub fn plan(planner: &mut Planner<'_>) {
             let reason = format!("retention {} → {} days", days(before), days(wanted));
             let action = LogGroupAction::Update(name.clone());
             planner.step(Verb::Update, RESOURCE, name, reason, &[], action);
+        }
+    }
+}
+
+/// Plans to remove the log groups of functions and access logs that the blueprint has no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    let wanted = &planner.wanted.log_groups;
+    for (name, live) in &planner.live.log_groups {
+        let named = name.starts_with(EXECUTION) || wanted.iter().any(|group| group.name == *name);
+        if live.owner == Owner::Lab && !named {
+            let index =
+                planner.removed(RESOURCE, name, after, LogGroupAction::Delete(name.clone()));
+            planner.warn(index, format!("log group {name} is deleted with its events"));
         }
     }
 }

@@ -178,16 +178,23 @@ fn wanted_mapping(resolver: &Resolver<'_>, mapping: &Mapping) -> WantedMapping {
 }
 
 /// Reads the mappings of the lab's functions, whoever made them.
-pub async fn observe(target: &Target, wanted: &Wanted) -> Result<Vec<LiveMapping>> {
+pub async fn observe(
+    target: &Target,
+    wanted: &Wanted,
+    functions: &[&str],
+) -> Result<Vec<LiveMapping>> {
+    if functions.is_empty() {
+        return Ok(Vec::new());
+    }
     let place = &wanted.place;
     let all = live::mappings(target).await?;
     let own = all.into_iter().filter_map(|mapping| {
         let arn = mapping.function_arn()?.to_owned();
-        let function = wanted.functions.iter().find(|function| {
-            let own = place.function(&function.name);
+        let function = functions.iter().find(|function| {
+            let own = place.function(function);
             arn == own || arn.strip_prefix(&own).is_some_and(|rest| rest.starts_with(':'))
         })?;
-        Some((function.name.clone(), mapping))
+        Some(((*function).to_owned(), mapping))
     });
     try_join_all(own.map(|(function, mapping)| one(target, wanted, function, mapping))).await
 }

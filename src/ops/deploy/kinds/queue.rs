@@ -235,13 +235,27 @@ pub fn plan(planner: &mut Planner<'_>) {
     }
 }
 
+/// Plans to remove the queues that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.queues {
+        let named = planner.wanted.queues.iter().any(|one| one.name == *name);
+        if live.found.owner == Owner::Lab && !named {
+            let index = planner.removed(RESOURCE, name, after, QueueAction::Delete(name.clone()));
+            let count = live.messages;
+            if count > 0 {
+                planner
+                    .warn(index, format!("queue {name} is deleted: its {count} messages are lost"));
+            }
+        }
+    }
+}
+
 /// Plans to remove the queues.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for queue in &planner.wanted.queues {
-        let live = planner.live.queues.get(&queue.name);
-        if live.is_some_and(|live| live.found.owner == Owner::Lab) {
-            let action = QueueAction::Delete(queue.name.clone());
-            planner.step(Verb::Delete, RESOURCE, &queue.name, "with its messages", after, action);
+    for (name, live) in &planner.live.queues {
+        if live.found.owner == Owner::Lab {
+            let action = QueueAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, "with its messages", after, action);
         }
     }
 }

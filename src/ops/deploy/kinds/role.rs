@@ -232,12 +232,22 @@ pub fn plan(planner: &mut Planner<'_>) {
     }
 }
 
+/// Plans to remove the roles that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.roles {
+        let named = planner.wanted.roles.iter().any(|one| one.name == *name);
+        if live.owner == Owner::Lab && !named {
+            planner.removed(RESOURCE, name, after, RoleAction::Delete(name.clone()));
+        }
+    }
+}
+
 /// Plans to remove the roles.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for role in &planner.wanted.roles {
-        if planner.live.roles.get(&role.name).is_some_and(|r| r.owner == Owner::Lab) {
-            let action = RoleAction::Delete(role.name.clone());
-            planner.step(Verb::Delete, RESOURCE, &role.name, "with its policies", after, action);
+    for (name, live) in &planner.live.roles {
+        if live.owner == Owner::Lab {
+            let action = RoleAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, "with its policies", after, action);
         }
     }
 }

@@ -210,13 +210,25 @@ pub fn plan(planner: &mut Planner<'_>) {
     }
 }
 
+/// Plans to remove the tables that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.tables {
+        let named = planner.wanted.tables.iter().any(|one| one.name == *name);
+        if live.found.owner == Owner::Lab && !named {
+            let index = planner.removed(RESOURCE, name, after, TableAction::Delete(name.clone()));
+            let items = live.items;
+            planner
+                .warn(index, format!("table {name} is deleted: its data is lost ({items} items)"));
+        }
+    }
+}
+
 /// Plans to remove the tables.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for table in &planner.wanted.tables {
-        let live = planner.live.tables.get(&table.name);
-        if live.is_some_and(|live| live.found.owner == Owner::Lab) {
-            let action = TableAction::Delete(table.name.clone());
-            planner.step(Verb::Delete, RESOURCE, &table.name, "with its items", after, action);
+    for (name, live) in &planner.live.tables {
+        if live.found.owner == Owner::Lab {
+            let action = TableAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, "with its items", after, action);
         }
     }
 }

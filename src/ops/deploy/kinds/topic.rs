@@ -119,14 +119,22 @@ pub fn plan(planner: &mut Planner<'_>) {
     }
 }
 
+/// Plans to remove the topics that the blueprint names no more.
+pub fn plan_removed(planner: &mut Planner<'_>, after: &[usize]) {
+    for (name, live) in &planner.live.topics {
+        let named = planner.wanted.topics.iter().any(|one| one.name == *name);
+        if live.found.owner == Owner::Lab && !named {
+            planner.removed(RESOURCE, name, after, TopicAction::Delete(name.clone()));
+        }
+    }
+}
+
 /// Plans to remove the topics.
 pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
-    for topic in &planner.wanted.topics {
-        let live = planner.live.topics.get(&topic.name);
-        if live.is_some_and(|live| live.found.owner == Owner::Lab) {
-            let action = TopicAction::Delete(topic.name.clone());
-            let reason = "with its subscriptions";
-            planner.step(Verb::Delete, RESOURCE, &topic.name, reason, after, action);
+    for (name, live) in &planner.live.topics {
+        if live.found.owner == Owner::Lab {
+            let action = TopicAction::Delete(name.clone());
+            planner.step(Verb::Delete, RESOURCE, name, "with its subscriptions", after, action);
         }
     }
 }

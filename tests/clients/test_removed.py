@@ -1,0 +1,110 @@
+"""What is taken out of a lab.toml is found by its tag and removed, with a loud word where data is lost;
+what is somebody else's stays, however it is called."""
+
+import shutil
+
+import pytest
+from conftest import Cloud, trust
+from inventory import differences, inventory, pages
+
+REFUSED, PENDING = 3, 2
+# What is left of the lab: an API that needs nothing else.
+LAB = """title = "Petstore"
+description = "Next to nothing."
+log_retention_days = 7
+[apis.petstore-mock]
+document = "petstore-mock.openapi.yaml"
+[stages.dev]
+alias = "dev"
+follows = "latest"
+"""
+OTHERS = {"tables": ["visits"], "queues": ["orders"], "topics": ["news"], "alarms": ["theirs"], "functions": []}
+
+
+@pytest.fixture
+def petstore(labs):
+    return labs("petstore")
+
+
+@pytest.fixture
+def reduced(petstore):
+    """The labs with a petstore of which next to everything was taken out."""
+    directory = petstore.bench.directory / "reduced"
+    shutil.copytree(petstore.labs, directory, dirs_exist_ok=True)
+    (directory / "petstore" / "lab.toml").write_text(LAB)
+    return directory
+
+
+@pytest.fixture
+def cloud(petstore):
+    """A petstore among resources that are not its own, and with some that its lab.toml never named."""
+    directory = petstore.bench.fresh()
+    shutil.copytree(petstore.deploy.after, directory)
+    cloud = Cloud(directory)
+    key = [{"AttributeName": "id", "AttributeType": "S"}]
+    cloud.client("dynamodb").create_table(
+        TableName="visits", AttributeDefinitions=key, BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    cloud.client("dynamodb").put_item(TableName="pets", Item={"petId": {"S": "1"}})
+    cloud.client("sqs").create_queue(QueueName="orders", tags={"labdeck:lab": "petstore-of-others"})
+    cloud.client("sns").create_topic(Name="news", Tags=[{"Key": "labdeck:lab", "Value": "greet"}])
+    cloud.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument=trust("lambda.amazonaws.com"))
+    alarm = {
+        "Namespace": "N", "MetricName": "M", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1.0,
+        "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold",
+    }
+    ours = [{"Key": "labdeck:lab", "Value": "petstore"}]
+    cloud.client("cloudwatch").put_metric_alarm(AlarmName="theirs", **alarm)
+    cloud.client("cloudwatch").put_metric_alarm(AlarmName="once-ours", Tags=ours, **alarm)
+    logs = cloud.client("logs")
+    logs.create_log_group(logGroupName="/aws/lambda/theirs")
+    logs.create_log_group(logGroupName="/aws/lambda/gone-before", tags={"labdeck:lab": "petstore"})
+    yield cloud
+    cloud.stop()
+
+
+def names(cloud):
+    return {
+        "functions": [f["FunctionName"] for f in pages(cloud.client("lambda"), "list_functions", "Functions")],
+        "tables": cloud.client("dynamodb").list_tables()["TableNames"],
+        "queues": [url.rsplit("/", 1)[1] for url in cloud.client("sqs").list_queues().get("QueueUrls", [])],
+        "topics": [t["TopicArn"].rsplit(":", 1)[1] for t in cloud.client("sns").list_topics()["Topics"]],
+        "alarms": [a["AlarmName"] for a in cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]],
+    }
+
+
+def roles_and_groups(cloud):
+    roles = [role["RoleName"] for role in pages(cloud.client("iam"), "list_roles", "Roles")]
+    groups = [g["logGroupName"] for g in pages(cloud.client("logs"), "describe_log_groups", "logGroups")]
+    # The account's own, which every lab leaves.
+    return [role for role in roles if role != "labdeck-apigateway-logs"], groups
+
+
+def test_what_is_taken_out_is_shown_asked_for_and_removed(petstore, reduced, cloud):
+    bench = petstore.bench
+    before = inventory(cloud)
+    plan = bench.run(cloud, reduced, "plan", "petstore", status=(PENDING,))
+    for resource in ("function pets", "table pets", "queue pet-adoptions", "topic pet-added", "role pets-role",
+                     "alarm once-ours", "event source mapping", "log group /aws/lambda/pets", "API petstore"):
+        assert f"delete {resource}" in " ".join(plan.split()), f"{resource}: {plan}"
+    assert plan.count("not in lab.toml any more") > 10
+    assert "! table pets is deleted: its data is lost" in plan
+    assert "! log group /aws/lambda/pets is deleted with its events" in plan
+    assert "visits" not in plan and "orders" not in plan and "theirs" not in plan
+    # Without a word of a person nothing that holds data is removed.
+    said = bench.run(cloud, reduced, "deploy", "petstore", status=(REFUSED,), confirmed=())
+    assert "its data is lost" in said and "not confirmed" in said
+    assert list(differences(before, inventory(cloud))) == []
+    bench.run(cloud, reduced, "deploy", "petstore")
+    assert names(cloud) == OTHERS
+    # Groups of functions that went before are looked for by a destroy, which has time.
+    assert roles_and_groups(cloud) == (["theirs"], ["/aws/lambda/gone-before", "/aws/lambda/theirs"])
+    assert "nothing to do" in bench.run(cloud, reduced, "plan", "petstore")
+
+
+def test_a_destroy_removes_what_was_taken_out_before(petstore, reduced, cloud):
+    said = petstore.bench.run(cloud, reduced, "destroy", "petstore")
+    assert "nothing is left" in said
+    assert names(cloud) == OTHERS
+    assert roles_and_groups(cloud) == (["theirs"], ["/aws/lambda/theirs"])
