@@ -11,6 +11,7 @@ mod local;
 mod operations;
 mod renew;
 mod target;
+mod throttles;
 mod transport;
 
 pub use calls::{counted, same_count};

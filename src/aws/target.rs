@@ -21,6 +21,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::intercept::{Caller, Guard};
 use crate::local::{LocalAdmin, LocalCloud, default_state_dir};
 use crate::renew::{Renewable, Renewal};
+use crate::throttles::TooMany;
 use crate::transport;
 
 /// Region of the local cloud.
@@ -135,7 +136,8 @@ macro_rules! clients {
                 pub fn $name(&self) -> &$sdk::Client {
                     self.$name.get_or_init(|| {
                         let config = $sdk::config::Builder::from(&self.config)
-                            .interceptor(self.guard.clone());
+                            .interceptor(self.guard.clone())
+                            .retry_classifier(TooMany);
                         $sdk::Client::from_conf(config.build())
                     })
                 }

@@ -29,5 +29,7 @@ def test_a_killed_run_is_ended_by_the_next(labs, lab, operation):
             for difference in different:
                 when = "before" if action == "hold" else "after"
                 wrong.append(f"{scenario.name}, killed {when} call {nth} ({struck}): {difference}")
+                # A whole matrix takes long: what is found is said at once.
+                print(wrong[-1], flush=True)
     print(f"{scenario.name}: {scenario.calls} calls, killed at {len(calls)} of them, twice each")
     assert not wrong, "\n".join(wrong)

@@ -39,6 +39,8 @@ def test_a_run_that_meets_a_fault_ends_by_itself(labs, lab, operation):
             costs.append(f"{fault} call {nth} ({struck}): {cost:+.1f} s")
             for difference in different:
                 wrong.append(f"{scenario.name}, {fault} call {nth} ({struck}): {difference}")
+                # A whole matrix takes long: what is found is said at once.
+                print(wrong[-1], flush=True)
     print(f"{scenario.name}: {scenario.calls} calls, {scenario.seconds:.1f} s undisturbed")
     print("\n".join(costs))
     assert not wrong, "\n".join(wrong)

@@ -140,7 +140,10 @@ impl StepRun {
         }
     }
 
-    /// Polls until `look` answers something, quickly at first; fails after `limit`.
+    /// Polls until `look` answers something; fails after `limit`.
+    ///
+    /// The pauses are an eighth of the time waited so far (5 ms to 1 s), so that what is waited for is
+    /// seen at most that much late, however long it takes.
     pub(super) async fn until<T, Look>(
         &self,
         what: &str,
@@ -151,24 +154,24 @@ impl StepRun {
         Look: Future<Output = Result<Option<T>>>,
     {
         let begun = Instant::now();
-        let mut pause = Duration::from_millis(5);
         let mut said = false;
         loop {
             if let Some(found) = look().await? {
                 return Ok(found);
             }
-            let left = limit.saturating_sub(begun.elapsed());
+            let waited = begun.elapsed();
+            let left = limit.saturating_sub(waited);
             if left.is_zero() {
                 let why = format!("not done after {} s", limit.as_secs());
                 return Err(Failure::new(FailureKind::Service, format!("waiting for {what}"), why)
                     .next("look at it in the AWS console, or run it again"));
             }
-            if !said && begun.elapsed() > Duration::from_millis(500) {
+            if !said && waited > Duration::from_millis(500) {
                 said = true;
                 self.waiting(what, Some(left));
             }
+            let pause = (waited / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
             self.pause(pause.min(left)).await?;
-            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 }
@@ -194,7 +197,7 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
                 || says("does not have permissions to call")
                 || says("Cannot access stream") =>
         {
-            let pause = grows(500, Duration::from_secs(5));
+            let pause = grows(500, Duration::from_secs(2));
             new("the role to become usable", pause, Duration::from_mins(2))
         }
         "ResourceConflictException"
@@ -213,7 +216,7 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
         }
         // API Gateway, too, sees a new role with a delay.
         "BadRequestException" if says("role ARN does not have required permissions") => {
-            let pause = grows(500, Duration::from_secs(5));
+            let pause = grows(500, Duration::from_secs(2));
             new("the role to become usable", pause, Duration::from_mins(2))
         }
         // SQS keeps the name of a deleted queue for a minute.
