@@ -135,11 +135,12 @@ class Scenario:
         cloud.stop()
         self.after = cloud.directory
 
-    def account(self):
-        """The account as it was before, once more."""
+    def account(self, like=None):
+        """The account as it was before, once more, or another that is kept."""
         directory = self.bench.fresh()
-        if self.before is not None:
-            shutil.copytree(self.before, directory)
+        kept = like or self.before
+        if kept is not None:
+            shutil.copytree(kept, directory)
         return Cloud(directory)
 
     def sampled(self, most, place=0.5, all_of_them=True):

@@ -10,6 +10,12 @@ WHOLE = ["petstore", "items"]
 SAMPLED = ["greet", "hello", "items-db", "todos"]
 OPERATIONS = ["deploy", "redeploy", "rollback", "destroy"]
 
+
+def operations(lab):
+    """What is done with a lab: hello has no stage that follows a release, and nothing to take back."""
+    return [operation for operation in OPERATIONS if (lab, operation) != ("hello", "rollback")]
+
+
 RELEASE = [["publish"], ["shift", "20"], ["promote"]]
 MOCK = """  /mock:
     get:

@@ -6,14 +6,14 @@ By default a sample of the calls is struck; `LABDECK_MATRIX=full tests/clients/r
 
 import pytest
 from matrix import FULL, killed_at
-from operations import OPERATIONS, SAMPLED, WHOLE
+from operations import SAMPLED, WHOLE, operations
 
 # Calls struck of each operation and lab by default.
 SAMPLE = 2
 
 
-STRUCK = [(lab, operation) for lab in WHOLE for operation in OPERATIONS]
-STRUCK += [(lab, operation) for lab in SAMPLED for operation in (OPERATIONS if FULL else ["deploy"])]
+STRUCK = [(lab, operation) for lab in WHOLE for operation in operations(lab)]
+STRUCK += [(lab, operation) for lab in SAMPLED for operation in (operations(lab) if FULL else ["deploy"])]
 
 
 @pytest.mark.parametrize(("lab", "operation"), STRUCK)

@@ -6,7 +6,7 @@ By default a sample of the calls is struck; `LABDECK_MATRIX=full tests/clients/r
 import pytest
 from conftest import REGION, Cloud, eventually
 from matrix import FULL, admin, clear_faults, met_at, set_fault, told
-from operations import OPERATIONS, SAMPLED, WHOLE
+from operations import SAMPLED, WHOLE, operations
 
 # Calls struck by each fault of each operation and lab by default.
 SAMPLE = 1
@@ -21,8 +21,8 @@ FAULTS = {
 }
 
 
-STRUCK = [(lab, operation) for lab in WHOLE for operation in OPERATIONS]
-STRUCK += [(lab, operation) for lab in (SAMPLED if FULL else []) for operation in OPERATIONS]
+LABS = [*WHOLE, *(SAMPLED if FULL else [])]
+STRUCK = [(lab, operation) for lab in LABS for operation in operations(lab)]
 
 
 @pytest.mark.parametrize(("lab", "operation"), STRUCK)
@@ -44,6 +44,18 @@ def test_a_run_that_meets_a_fault_ends_by_itself(labs, lab, operation):
     print(f"{scenario.name}: {scenario.calls} calls, {scenario.seconds:.1f} s undisturbed")
     print("\n".join(costs))
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_read_that_any_service_throttles_is_tried_again(labs):
+    lab = labs("petstore")
+    cloud = lab.deploy.account(lab.deploy.after)
+    try:
+        for service in ("apigateway", "dynamodb", "iam", "lambda", "logs", "sns", "sqs", "sts"):
+            set_fault(cloud, "throttle", 1, service)
+            said = lab.bench.run(cloud, lab.labs, "plan", "petstore")
+            assert told(cloud)["struck"], f"the plan asks {service} nothing: {said}"
+    finally:
+        cloud.stop()
 
 
 def test_a_run_whose_credentials_expire_goes_on_after_a_new_login(labs, tmp_path):
