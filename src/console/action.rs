@@ -139,6 +139,10 @@ actions! {
     Deploy "deploy" "deploy" Changes Screens, "Build, plan and apply the lab";
     Plan "plan" "plan" Safe On(&[Deploy]), "Show what a deploy would do, and why";
     Destroy "destroy" "destroy" Deletes On(&[Deploy]), "Tear the lab down, after its name was typed";
+    Variant "variant" "variant" Safe On(&[Deploy]), "Choose the variant that a deploy makes";
+    KeepDrift "keep-drift" "drift" Safe On(&[Deploy]), "Keep what somebody else changed, or correct it";
+    DeployAll "deploy-all" "deploy all" Changes On(&[Deploy]), "Build, plan and apply every lab, side by side";
+    DestroyAll "destroy-all" "destroy all" Deletes On(&[Deploy]), "Tear every lab down, after all was typed";
     RunStep "run-step" "run step" Changes On(&[Deploy]), "Do the selected step of the course";
     Check "check" "checks" Safe On(&[Deploy]), "Evaluate the lab's checks on live state";
     Publish "publish" "publish" Changes On(&[Release]), "Publish a version of every function";
@@ -189,6 +193,7 @@ actions! {
     Accept "accept" "choose" Safe Popup, "Choose what is selected";
     Yes "yes" "yes" Safe Popup, "Confirm";
     No "no" "no" Safe Popup, "Do not confirm";
+    Apply "apply" "deploy it" Changes Popup, "Deploy what the plan says";
     CopyShown "copy-shown" "copy" Safe Popup, "Copy what the popup shows to the clipboard";
     InputAccept "input-accept" "done" Safe Input, "Take what was typed";
     InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";

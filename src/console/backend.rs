@@ -8,20 +8,17 @@ use std::time::Duration;
 use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOptions};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
-use labdeck_ops::progress::Reporter;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::LabStatus;
-use labdeck_ops::walk::{BeforeAfter, StepOutcome, StepReport};
-use labdeck_ops::{Engine, chaos, checks, deploy, release, request, status, variant, walk};
+use labdeck_ops::{Engine, chaos, release, request, status};
 use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::forward::reporter;
-use crate::message::{
-    Effect, JobKind, JobOutcome, Message, NamedLab, ReleaseOperation, TargetInfo,
-};
+use crate::forward::Forward;
+use crate::jobs::{self, Asking};
+use crate::message::{Effect, JobOutcome, Message, ReleaseOperation, TargetInfo};
 use crate::runtime::now_ms;
 use crate::state::logs::TailHealth;
 
@@ -42,6 +39,8 @@ struct Shared {
     watch: Option<JoinHandle<()>>,
     /// Ends the running job, and the task it runs in.
     job: Option<(CancellationToken, JoinHandle<()>)>,
+    /// What the running job waits to be told, by number.
+    questions: jobs::Questions,
 }
 
 /// Runs effects as tasks.
@@ -71,7 +70,7 @@ impl Backend {
         match effect {
             Effect::Connect => self.connect(),
             Effect::LoadLabs => {
-                self.spawn(|engine| async move { Message::Labs(read_labs(engine).await) });
+                self.spawn(|engine| async move { Message::Labs(jobs::read_labs(engine).await) });
             }
             Effect::ReadStatus { blueprint, reading, last } => {
                 self.spawn(move |engine| async move {
@@ -83,7 +82,30 @@ impl Backend {
                 });
             }
             Effect::Follow(blueprint) => self.follow(&blueprint),
-            Effect::Start { id, blueprint, kind } => self.start(id, blueprint, kind),
+            Effect::Start { id, blueprint, kind } => {
+                let sender = self.sender.clone();
+                self.start(id, |engine, forward, asking, cancel| async move {
+                    let reporter = forward.reporter(0);
+                    let work = async {
+                        let lab = jobs::as_on_disk(&engine, blueprint, &kind, &sender).await?;
+                        jobs::run(&engine, &lab, kind, &asking, &reporter, cancel).await
+                    };
+                    (work.await, forward)
+                });
+            }
+            Effect::StartAll { id, labs, kind } => {
+                let sender = self.sender.clone();
+                self.start(id, |engine, forward, asking, cancel| async move {
+                    let work = async {
+                        let labs = jobs::all_as_on_disk(&engine, labs, &kind, &sender).await?;
+                        jobs::run_all(&engine, labs, &kind, &asking, &forward, &cancel).await
+                    };
+                    (work.await, forward)
+                });
+            }
+            Effect::Answer { question, yes } => {
+                jobs::answer(&self.shared().questions, question, yes);
+            }
             Effect::Cancel => {
                 if let Some((cancel, _)) = &self.shared().job {
                     cancel.cancel();
@@ -161,21 +183,27 @@ impl Backend {
         self.tail = Some((groups, task));
     }
 
-    fn start(&mut self, id: u64, blueprint: Arc<Blueprint>, kind: JobKind) {
+    /// Runs `work` as the job with this number.
+    fn start<F>(&self, id: u64, work: impl FnOnce(Engine, Forward, Asking, CancellationToken) -> F)
+    where
+        F: Future<Output = (Result<JobOutcome>, Forward)> + Send + 'static,
+    {
         let Some(engine) = self.shared().engine.clone() else { return };
         let cancel = CancellationToken::new();
-        let (reporter, forward) = reporter(id, self.sender.clone());
+        let forward = Forward::new(id, self.sender.clone());
+        let asking =
+            Asking::new(self.shared().questions.clone(), self.sender.clone(), cancel.clone());
         let sender = self.sender.clone();
-        let token = cancel.clone();
+        let work = tokio::spawn(work(engine, forward, asking, cancel.clone()));
         let task = tokio::spawn(async move {
-            let told = sender.clone();
-            let work = tokio::spawn(async move {
-                let blueprint = as_on_disk(&engine, blueprint, &kind, &told).await?;
-                job(&engine, &blueprint, kind, &reporter, token).await
-            });
-            let outcome = work.await.unwrap_or_else(|_| Err(interrupted("running the job")));
-            // All progress before the end.
-            forward.finish().await;
+            let outcome = match work.await {
+                Ok((outcome, forward)) => {
+                    // All progress before the end.
+                    forward.finish().await;
+                    outcome
+                }
+                Err(_) => Err(interrupted("running the job")),
+            };
             let _ = sender.send(Message::Finished { id, outcome }).await;
         });
         self.shared().job = Some((cancel, task));
@@ -222,7 +250,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// A task ended without an answer.
-fn interrupted(what: &str) -> Failure {
+pub fn interrupted(what: &str) -> Failure {
     Failure::new(FailureKind::Internal, what, "the task that did it ended early")
 }
 
@@ -356,156 +384,6 @@ async fn exchange(
 ) -> Result<Exchange> {
     let outgoing = request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
     request::send(engine, outgoing).await
-}
-
-/// The lab as its files say now: a person edits them beside the console, and what is deployed, planned
-/// or checked is what was saved. What is shown follows. A lab whose files are broken meanwhile can
-/// still be destroyed as it was read before.
-async fn as_on_disk(
-    engine: &Engine,
-    shown: Arc<Blueprint>,
-    kind: &JobKind,
-    sender: &mpsc::Sender<Message>,
-) -> Result<Arc<Blueprint>> {
-    if matches!(kind, JobKind::Burst { .. } | JobKind::Compare { .. }) {
-        return Ok(shown);
-    }
-    let labs = read_labs(engine.clone()).await;
-    let found = match &labs {
-        Ok(labs) => labs.iter().find(|(name, _)| *name == shown.name).map(|(_, lab)| lab.clone()),
-        Err(failure) => Some(Err(failure.clone())),
-    };
-    let _ = sender.send(Message::Labs(labs)).await;
-    match found {
-        Some(Ok(blueprint)) => Ok(blueprint),
-        _ if *kind == JobKind::Destroy => Ok(shown),
-        Some(Err(failure)) => Err(failure),
-        None => {
-            let why = format!("its folder below {} is gone", engine.labs_dir().display());
-            Err(Failure::new(FailureKind::NotFound, format!("reading the lab {}", shown.name), why))
-        }
-    }
-}
-
-/// Reads the files of the labs, off the threads that wait for the network.
-async fn read_labs(engine: Engine) -> Result<Vec<NamedLab>> {
-    let read = tokio::task::spawn_blocking(move || engine.labs()).await;
-    let labs = read.unwrap_or_else(|_| Err(interrupted("reading the labs")))?;
-    Ok(labs.into_iter().map(|(name, blueprint)| (name, blueprint.map(Arc::new))).collect())
-}
-
-async fn job(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    kind: JobKind,
-    reporter: &Reporter,
-    cancel: CancellationToken,
-) -> Result<JobOutcome> {
-    match kind {
-        JobKind::Plan => {
-            let chosen = variant::choose(engine, blueprint, None).await?;
-            deploy::plan(engine, &chosen, reporter, cancel).await.map(JobOutcome::Plan)
-        }
-        JobKind::Deploy => {
-            let chosen = variant::choose(engine, blueprint, None).await?;
-            deploy::deploy(engine, &chosen, reporter, cancel).await.map(JobOutcome::Applied)
-        }
-        JobKind::Destroy => {
-            deploy::destroy(engine, blueprint, reporter, cancel).await.map(JobOutcome::Applied)
-        }
-        JobKind::Checks => checks::run(engine, blueprint).await.map(JobOutcome::Checks),
-        JobKind::Step { index } => {
-            let Some(step) = blueprint.steps.get(index) else {
-                let why = format!("the lab has {} steps", blueprint.steps.len());
-                return Err(Failure::new(FailureKind::NotFound, "running the step", why));
-            };
-            walk::run_step(engine, blueprint, step, reporter, cancel).await.map(stepped)
-        }
-        JobKind::Burst { request, stage, count, concurrency } => {
-            let outgoing =
-                request::prepare(engine, blueprint, &request, &stage, &BTreeMap::new()).await?;
-            let name = &request.name;
-            request::burst(engine, name, outgoing, count, concurrency, reporter, cancel)
-                .await
-                .map(|burst| JobOutcome::Bursts(vec![burst]))
-        }
-        JobKind::Compare { requests, stage, count, concurrency } => request::compare(
-            engine,
-            blueprint,
-            &requests,
-            &stage,
-            count,
-            concurrency,
-            reporter,
-            cancel,
-        )
-        .await
-        .map(JobOutcome::Bursts),
-    }
-}
-
-/// What a step did, in lines.
-fn stepped(report: StepReport) -> JobOutcome {
-    let mut bursts = Vec::new();
-    let did = match report.outcome {
-        StepOutcome::Deployed(summary) => {
-            vec![format!("deployed: {} changed in {:.1} s", summary.changed, summary.seconds)]
-        }
-        StepOutcome::Destroyed(summary) => {
-            let mut did = vec![format!("destroyed: {} removed", summary.changed)];
-            did.extend(
-                summary
-                    .left
-                    .iter()
-                    .map(|left| format!("left: {} {}: {}", left.resource, left.name, left.reason)),
-            );
-            did
-        }
-        StepOutcome::Sent(exchange) => {
-            let mut did = vec![format!(
-                "{} {}: {} in {:.1} ms",
-                exchange.request.method,
-                exchange.request.url,
-                exchange.status,
-                exchange.timings.total_ms
-            )];
-            did.push(exchange.body);
-            did.extend(exchange.explanation);
-            did
-        }
-        StepOutcome::Burst(burst) => {
-            bursts.push(burst);
-            Vec::new()
-        }
-        StepOutcome::Compared(all) => {
-            bursts = all;
-            Vec::new()
-        }
-        StepOutcome::Released(outcome) => outcome
-            .moves
-            .iter()
-            .map(|one| format!("{}: {} → {}", one.function, one.from, one.to))
-            .collect(),
-        StepOutcome::Chaos { on, switch } => {
-            vec![format!("{} is {}", switch.name, if on { "on" } else { "off" })]
-        }
-        outcome => outcome.lines(),
-    };
-    let effect = report.effect.iter().flat_map(BeforeAfter::lines);
-    let measured = bursts.iter().map(|burst| {
-        let statuses: Vec<String> =
-            burst.statuses.iter().map(|(status, count)| format!("{count}x {status}")).collect();
-        format!(
-            "{}: {} · p50 {:.1} ms · p95 {:.1} ms · p99 {:.1} ms",
-            burst.request,
-            statuses.join(", "),
-            burst.p50_ms,
-            burst.p95_ms,
-            burst.p99_ms
-        )
-    });
-    let did = did.into_iter().chain(measured).chain(effect).collect();
-    JobOutcome::Step { did, bursts, check: report.check }
 }
 
 /// What the header and the log pane show of the tail.

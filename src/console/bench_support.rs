@@ -10,7 +10,8 @@ use labdeck_lab::blueprint::{
     StepAction, Table,
 };
 use labdeck_ops::checks::CheckResult;
-use labdeck_ops::deploy::plan::Endpoint;
+use labdeck_ops::deploy::kinds::table::TableAction;
+use labdeck_ops::deploy::plan::{Change, Endpoint, Plan, Step, Verb, reason};
 use labdeck_ops::release::outcome::{Move, ReleaseOutcome};
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, OutgoingRequest, Timings};
 use labdeck_ops::status::{
@@ -306,6 +307,7 @@ pub fn status() -> LabStatus {
         lab: "shop".to_owned(),
         title: "A shop with a front and a store".to_owned(),
         deployed: true,
+        variant: None,
         functions: vec![function("shop-front"), function("shop-store")],
         apis,
         tables: vec![TableStatus {
@@ -315,6 +317,57 @@ pub fn status() -> LabStatus {
         }],
         endpoints,
         chaos: Vec::new(),
+    }
+}
+
+/// A plan with a step of every kind: made, changed (by the lab, and by somebody else), made anew.
+pub fn plan() -> Plan {
+    let change = |field: &str, old: &str, new: &str, drift: bool| Change {
+        field: field.to_owned(),
+        old: Some(old.to_owned()),
+        new: Some(new.to_owned()),
+        text: format!("{field} {old} → {new}"),
+        drift,
+        overwrites: String::new(),
+    };
+    let step = |verb: Verb, resource: &str, name: &str, changes: Vec<Change>| Step {
+        verb,
+        resource: resource.to_owned(),
+        name: name.to_owned(),
+        reason: if changes.is_empty() { "missing".to_owned() } else { reason(&changes) },
+        drift: !changes.is_empty() && changes.iter().all(|change| change.drift),
+        changes,
+        warning: None,
+        after: Vec::new(),
+        action: TableAction::Update(name.to_owned()).into(),
+    };
+    let lost = "table orders is deleted and made anew: its 3 items are lost";
+    let hourly = "the cache of stage shop-front/prod (0.5 GB) is billed by the hour";
+    Plan {
+        lab: "shop".to_owned(),
+        steps: vec![
+            Step {
+                warning: Some(lost.to_owned()),
+                ..step(Verb::Replace, "table", "orders", vec![change("key", "order", "id", false)])
+            },
+            Step {
+                after: vec![0],
+                ..step(
+                    Verb::Update,
+                    "function",
+                    "shop-front",
+                    vec![
+                        change("memory", "128 MB", "256 MB", false),
+                        change("timeout", "9 s", "5 s", true),
+                    ],
+                )
+            },
+            Step {
+                warning: Some(hourly.to_owned()),
+                ..step(Verb::Create, "stage", "shop-front/prod", Vec::new())
+            },
+        ],
+        notes: Vec::new(),
     }
 }
 

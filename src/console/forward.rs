@@ -13,7 +13,8 @@ use crate::message::Message;
 /// Progress on its way to the state: as much as fits, counters only as they are now.
 #[derive(Default)]
 struct Waiting {
-    events: Mutex<Vec<Progress>>,
+    /// Each with the index of the lab that it is about.
+    events: Mutex<Vec<(usize, Progress)>>,
     more: Notify,
     done: CancellationToken,
 }
@@ -32,38 +33,52 @@ impl Forward {
     }
 }
 
-/// A reporter that never blocks: what it is told waits here, and counters replace each other.
-pub fn reporter(id: u64, sender: mpsc::Sender<Message>) -> (Reporter, Forward) {
-    let waiting = Arc::new(Waiting::default());
-    let sink = Arc::clone(&waiting);
-    let reporter = Reporter::new(move |event| {
-        let mut events = sink.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match (events.last_mut(), &event) {
-            (Some(last @ Progress::Requests { .. }), Progress::Requests { .. })
-            | (Some(last @ Progress::Building { .. }), Progress::Building { .. }) => *last = event,
-            _ => events.push(event),
-        }
-        drop(events);
-        sink.more.notify_one();
-    });
-    let source = Arc::clone(&waiting);
-    let task = tokio::spawn(async move {
-        loop {
-            let ended = tokio::select! {
-                () = source.more.notified() => false,
-                () = source.done.cancelled() => true,
-            };
-            let events =
-                std::mem::take(&mut *source.events.lock().unwrap_or_else(PoisonError::into_inner));
-            if !events.is_empty() && sender.send(Message::Progress { id, events }).await.is_err() {
-                return;
+impl Forward {
+    /// A way for job `id` to `sender`.
+    pub fn new(id: u64, sender: mpsc::Sender<Message>) -> Self {
+        let waiting = Arc::new(Waiting::default());
+        let source = Arc::clone(&waiting);
+        let task = tokio::spawn(async move {
+            loop {
+                let ended = tokio::select! {
+                    () = source.more.notified() => false,
+                    () = source.done.cancelled() => true,
+                };
+                let events = std::mem::take(
+                    &mut *source.events.lock().unwrap_or_else(PoisonError::into_inner),
+                );
+                if !events.is_empty()
+                    && sender.send(Message::Progress { id, events }).await.is_err()
+                {
+                    return;
+                }
+                if ended {
+                    return;
+                }
+                // Thousands of requests a second are a handful of messages.
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            if ended {
-                return;
+        });
+        Self { waiting, task }
+    }
+
+    /// A reporter for one of the job's labs. It never blocks: what it is told waits here, and counters
+    /// replace each other.
+    pub fn reporter(&self, part: usize) -> Reporter {
+        let sink = Arc::clone(&self.waiting);
+        Reporter::new(move |event| {
+            let mut events = sink.events.lock().unwrap_or_else(PoisonError::into_inner);
+            match (events.last_mut(), &event) {
+                (Some((of, last @ Progress::Requests { .. })), Progress::Requests { .. })
+                | (Some((of, last @ Progress::Building { .. })), Progress::Building { .. })
+                    if *of == part =>
+                {
+                    *last = event;
+                }
+                _ => events.push((part, event)),
             }
-            // Thousands of requests a second are a handful of messages.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    (reporter, Forward { waiting, task })
+            drop(events);
+            sink.more.notify_one();
+        })
+    }
 }

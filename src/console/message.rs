@@ -32,6 +32,24 @@ pub struct TargetInfo {
     pub local: bool,
 }
 
+/// How a lab is deployed: what the person chose for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct How {
+    /// The variant; without one that which is live, else the lab's last.
+    pub variant: Option<String>,
+    /// Keep what somebody else changed since the last deploy, instead of correcting it.
+    pub keep_drift: bool,
+}
+
+/// Asked by a job before it carries out a plan that has warnings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Its number, for the answer.
+    pub number: u64,
+    /// The plan.
+    pub plan: Plan,
+}
+
 /// A lab's name with its blueprint, or with what is wrong with its files.
 pub type NamedLab = (String, Result<Arc<Blueprint>, Failure>);
 
@@ -68,9 +86,11 @@ pub enum Message {
     Progress {
         /// The job.
         id: u64,
-        /// What happened, in order.
-        events: Vec<Progress>,
+        /// What happened, in order, each with the index of the lab that it is about.
+        events: Vec<(usize, Progress)>,
     },
+    /// A job asks whether its plan is to be carried out.
+    Asked(Question),
     /// A job ended.
     Finished {
         /// The job.
@@ -149,11 +169,15 @@ impl ReleaseOperation {
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobKind {
     /// What a deploy would do.
-    Plan,
+    Plan(How),
     /// Build, plan, apply.
-    Deploy,
+    Deploy(How),
     /// Tear down.
     Destroy,
+    /// Build, plan and apply every lab, side by side.
+    DeployAll,
+    /// Tear every lab down, side by side.
+    DestroyAll,
     /// Evaluate the checks.
     Checks,
     /// Do a step of the course.
@@ -189,9 +213,9 @@ impl JobKind {
     /// What people call it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Plan => "plan",
-            Self::Deploy => "deploy",
-            Self::Destroy => "destroy",
+            Self::Plan(_) => "plan",
+            Self::Deploy(_) | Self::DeployAll => "deploy",
+            Self::Destroy | Self::DestroyAll => "destroy",
             Self::Checks => "checks",
             Self::Step { .. } => "step",
             Self::Burst { .. } => "burst",
@@ -201,7 +225,27 @@ impl JobKind {
 
     /// Whether stopping it half-way leaves something half done.
     pub fn changes(&self) -> bool {
-        matches!(self, Self::Deploy | Self::Destroy | Self::Step { .. })
+        matches!(
+            self,
+            Self::Deploy(_)
+                | Self::Destroy
+                | Self::DeployAll
+                | Self::DestroyAll
+                | Self::Step { .. }
+        )
+    }
+
+    /// Whether it is about every lab.
+    pub fn all(&self) -> bool {
+        matches!(self, Self::DeployAll | Self::DestroyAll)
+    }
+
+    /// How it deploys, where that was chosen.
+    pub fn how(&self) -> Option<&How> {
+        match self {
+            Self::Plan(how) | Self::Deploy(how) => Some(how),
+            _ => None,
+        }
     }
 }
 
@@ -212,6 +256,8 @@ pub enum JobOutcome {
     Plan(Plan),
     /// A deploy or destroy.
     Applied(Summary),
+    /// A deploy or destroy of every lab, in their order.
+    All(Vec<Result<Summary, Failure>>),
     /// The checks.
     Checks(Vec<CheckResult>),
     /// A step with its check.
@@ -261,6 +307,22 @@ pub enum Effect {
         blueprint: Arc<Blueprint>,
         /// What.
         kind: JobKind,
+    },
+    /// Start a job on every lab.
+    StartAll {
+        /// Its number.
+        id: u64,
+        /// The labs, each with how it is deployed.
+        labs: Vec<(Arc<Blueprint>, How)>,
+        /// What.
+        kind: JobKind,
+    },
+    /// Answer what a job asked.
+    Answer {
+        /// Number of the question.
+        question: u64,
+        /// Whether to go on.
+        yes: bool,
     },
     /// Stop the running job at its next safe point.
     Cancel,

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accident;
 use crate::checks::{self, CheckResult};
 use crate::deploy::plan::Summary;
+use crate::deploy::{Confirm, Options};
 use crate::engine::Engine;
 use crate::invoke::{self, Invocation};
 use crate::progress::{Progress, Reporter};
@@ -188,7 +189,8 @@ impl Seen {
 /// Runs the action of `step`, then its check.
 ///
 /// A check that does not hold is no failure: the report says so. Checks that depend on logs or on
-/// policies are looked at again for some seconds.
+/// policies are looked at again for some seconds. `confirm` is asked before a deploy whose plan has
+/// warnings is carried out; without it such a plan is carried out.
 ///
 /// # Errors
 /// Those of the action.
@@ -196,6 +198,7 @@ pub async fn run_step(
     engine: &Engine,
     blueprint: &Blueprint,
     step: &LabStep,
+    confirm: Option<Confirm>,
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<StepReport> {
@@ -204,7 +207,7 @@ pub async fn run_step(
         Some(shown) => Some(seen(engine, blueprint, shown).await),
         None => None,
     };
-    let outcome = act(engine, blueprint, &step.action, reporter, cancel.clone()).await?;
+    let outcome = act(engine, blueprint, &step.action, confirm, reporter, cancel.clone()).await?;
     let effect = match (&step.shows, before) {
         (Some(shown), Some(before)) => Some(BeforeAfter {
             request: shown.request.clone(),
@@ -230,16 +233,18 @@ async fn act(
     engine: &Engine,
     blueprint: &Blueprint,
     action: &StepAction,
+    confirm: Option<Confirm>,
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<StepOutcome> {
     Ok(match action {
         StepAction::Deploy { variant } => {
             let chosen = variant::choose(engine, blueprint, variant.as_deref()).await?;
-            // A step of a course asks nothing, and so loses nothing.
+            // Where nobody can be asked, nothing is lost.
             let keeps = |plan: deploy::plan::Plan| async move { !plan.loses_data() };
-            let confirm: deploy::Confirm = Arc::new(move |plan| Box::pin(keeps(plan)));
-            let options = deploy::Options { confirm: Some(confirm), ..deploy::Options::default() };
+            let confirm = confirm
+                .unwrap_or_else(|| -> Confirm { Arc::new(move |plan| Box::pin(keeps(plan))) });
+            let options = Options { confirm: Some(confirm), ..Options::default() };
             let deploying = deploy::deploy_with(engine, &chosen, &options, reporter, cancel);
             StepOutcome::Deployed(Box::pin(deploying).await?)
         }

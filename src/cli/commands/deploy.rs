@@ -26,7 +26,7 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
     }
     let engine = context.engine().await?;
     let mut options = options(&args.how);
-    options.confirm = (!context.global.yes).then(confirm);
+    options.confirm = asking(context);
     let chosen = blueprints.iter().map(|lab| variant::choose(&engine, lab, asked));
     let blueprints = try_join_all(chosen).await?;
     let display = Display::new(context.output);
@@ -74,6 +74,11 @@ pub fn options(how: &HowArgs) -> Options {
     Options { set: how.set.iter().cloned().collect(), keep_drift: how.keep_drift, confirm: None }
 }
 
+/// What asks before a plan with warnings is carried out; `None` where everything is confirmed.
+pub fn asking(context: &Context<'_>) -> Option<Confirm> {
+    (!context.global.yes).then(confirm)
+}
+
 /// Asks on a terminal. Without one, what is billed by the hour was said and is made; what is lost is
 /// refused.
 fn confirm() -> Confirm {
@@ -88,7 +93,7 @@ fn confirm() -> Confirm {
             }
             let asked = tokio::task::spawn_blocking(move || {
                 let mut stderr = io::stderr();
-                let _ = write!(stderr, "\ndeploy {} all the same? [y/N] ", plan.lab);
+                let _ = write!(stderr, "\n{} [y/N] ", plan.question());
                 let _ = stderr.flush();
                 let mut line = String::new();
                 io::stdin().lock().read_line(&mut line).map(|_| line)

@@ -7,7 +7,7 @@ use labdeck_ops::walk::{self, StepOutcome, StepReport};
 use labdeck_ops::{Engine, checks};
 use serde_json::json;
 
-use super::show;
+use super::{deploy, show};
 use crate::args::WalkArgs;
 use crate::context::Context;
 use crate::output::exit;
@@ -36,8 +36,8 @@ pub async fn run(context: &Context<'_>, args: &WalkArgs) -> Result<u8> {
     }
     let display = Display::new(context.output);
     let reporter = display.reporter();
-    let report =
-        walk::run_step(&engine, &blueprint, step, &reporter, context.cancel.clone()).await?;
+    let (confirm, cancel) = (deploy::asking(context), context.cancel.clone());
+    let report = walk::run_step(&engine, &blueprint, step, confirm, &reporter, cancel).await?;
     drop(display);
     context.output.result(&report, || text(&report));
     Ok(if report.check.holds { exit::DONE } else { exit::FAILED })

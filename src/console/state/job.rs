@@ -5,7 +5,7 @@ use labdeck_ops::checks::CheckResult;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
 
-use crate::message::JobKind;
+use crate::message::{How, JobKind};
 
 /// How a step of the plan stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub enum StepState {
         since_ms: i64,
         /// By what.
         reason: String,
+        /// Until when at most, in ms since the epoch, where that is known.
+        until_ms: Option<i64>,
     },
     /// Done in so many seconds.
     Done(f64),
@@ -59,14 +61,15 @@ impl Course {
                 self.plan = Some(plan);
             }
             Progress::StepStarted { index } => self.set(index, StepState::Running(now_ms)),
-            Progress::StepWaiting { index, reason, .. } => {
+            Progress::StepWaiting { index, reason, seconds } => {
                 let since_ms = match self.steps.get(index) {
                     Some(StepState::Running(since) | StepState::Held { since_ms: since, .. }) => {
                         *since
                     }
                     _ => now_ms,
                 };
-                self.set(index, StepState::Held { since_ms, reason });
+                let until_ms = seconds.map(|seconds| now_ms + (seconds * 1000.0) as i64);
+                self.set(index, StepState::Held { since_ms, reason, until_ms });
             }
             Progress::StepDone { index, seconds, failure } => {
                 self.set(index, failure.map_or(StepState::Done(seconds), StepState::Failed));
@@ -88,28 +91,69 @@ impl Course {
     }
 }
 
+/// One lab of a job on every lab.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The lab.
+    pub lab: String,
+    /// What the job told of it so far.
+    pub course: Course,
+    /// What it came to, once the job ended.
+    pub result: Option<Result<Summary, Failure>>,
+}
+
 /// The running job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Its number.
     pub id: u64,
-    /// The lab.
+    /// The lab, or words for all.
     pub lab: String,
     /// What it does.
     pub kind: JobKind,
     /// When it began, in ms since the epoch.
     pub started_ms: i64,
-    /// What it told so far.
+    /// What it told so far of its one lab.
     pub course: Course,
+    /// The labs of a job on every lab.
+    pub parts: Vec<Part>,
     /// Whether it was asked to stop.
     pub cancelling: bool,
+}
+
+impl Job {
+    /// Takes in what it tells of one of its labs.
+    pub fn take(&mut self, part: usize, event: Progress, now_ms: i64) {
+        let course = match self.parts.get_mut(part) {
+            Some(part) => &mut part.course,
+            None => &mut self.course,
+        };
+        course.take(event, now_ms);
+    }
+
+    /// Steps that ended well, of how many, of all its labs.
+    pub fn done(&self) -> (usize, usize) {
+        let courses = self.parts.iter().map(|part| &part.course).chain([&self.course]);
+        courses.map(Course::done).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    }
+
+    /// Crates compiled, of how many, and the latest, while it builds.
+    pub fn building(&self) -> Option<&(usize, usize, String)> {
+        let mut courses = self.parts.iter().map(|part| &part.course).chain([&self.course]);
+        courses.find_map(|course| course.building.as_ref())
+    }
 }
 
 /// What the deploy screen shows of the last job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
     /// A plan that was only looked at.
-    Planned(Plan),
+    Planned {
+        /// The plan.
+        plan: Plan,
+        /// What was chosen for it.
+        how: How,
+    },
     /// A deploy or destroy, with its course.
     Applied {
         /// Whether it was a destroy.
@@ -118,6 +162,13 @@ pub enum Report {
         summary: Summary,
         /// Its course.
         course: Box<Course>,
+    },
+    /// A deploy or destroy of every lab.
+    All {
+        /// Whether it was a destroy.
+        destroyed: bool,
+        /// The labs, with what each came to.
+        parts: Vec<Part>,
     },
     /// A step of the course.
     Stepped {

@@ -8,7 +8,7 @@ pub mod popup;
 pub mod requests;
 pub mod traffic;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use labdeck_ops::status::{AliasStatus, FunctionStatus, LabStatus};
 
 use crate::action::{Action, Screen};
 use crate::keymap::{Facts, Key, Keymap, Mode};
-use crate::message::{ReleaseOperation, TargetInfo};
+use crate::message::{How, Question, ReleaseOperation, TargetInfo};
 use crate::meter::Meter;
 use crate::theme::Theme;
 
@@ -59,6 +59,7 @@ pub enum Panel {
     Outcome,
     Apis,
     Api,
+    Access,
     RequestList,
     Request,
     Response,
@@ -74,7 +75,7 @@ impl Screen {
             Self::Overview => &[Panel::Logs, Panel::Aliases, Panel::Stages, Panel::Traffic],
             Self::Deploy => &[Panel::Labs, Panel::Plan, Panel::Steps, Panel::Checks],
             Self::Release => &[Panel::Aliases, Panel::Versions, Panel::Outcome],
-            Self::Gateway => &[Panel::Apis, Panel::Api],
+            Self::Gateway => &[Panel::Apis, Panel::Api, Panel::Access],
             Self::Requests => &[Panel::RequestList, Panel::Request, Panel::Response],
             Self::Logs => &[Panel::Logs],
             Self::Metrics => &[Panel::Functions, Panel::Charts, Panel::Others],
@@ -167,6 +168,10 @@ pub struct State {
     pub next_job: u64,
     /// What the last job came to.
     pub report: Option<job::Report>,
+    /// What was chosen for the next deploy, by lab.
+    pub how: HashMap<String, How>,
+    /// What the running job asked and nobody answered yet.
+    pub questions: VecDeque<Question>,
     /// The lab's checks as last evaluated, and when.
     pub checks: Option<(Vec<CheckResult>, i64)>,
     /// The release operation that is on its way.
@@ -225,6 +230,8 @@ impl State {
             job: None,
             next_job: 1,
             report: None,
+            how: HashMap::new(),
+            questions: VecDeque::new(),
             checks: None,
             releasing: None,
             outcome: None,
@@ -264,6 +271,11 @@ impl State {
     /// Its live state without the moment.
     pub fn status(&self) -> Option<&LabStatus> {
         self.fetched().map(|fetched| &*fetched.status)
+    }
+
+    /// How the current lab is deployed next.
+    pub fn how(&self) -> How {
+        self.current_lab().and_then(|lab| self.how.get(&lab.name)).cloned().unwrap_or_default()
     }
 
     /// Age of the live state in ms, where it is older than it should be.

@@ -43,6 +43,18 @@ pub enum Asked {
     Compare,
     /// The lab's name, to destroy it.
     LabName,
+    /// The lab's name, to do the step of its course that destroys it.
+    LabNameForStep {
+        /// Index of the step.
+        index: usize,
+    },
+    /// The word `all`, to destroy every lab.
+    AllLabs,
+    /// Whether a plan with warnings is to be carried out: yes or no.
+    Apply {
+        /// Number of the question.
+        question: u64,
+    },
 }
 
 /// A line that is asked for.
@@ -50,6 +62,8 @@ pub enum Asked {
 pub struct Prompt {
     /// What.
     pub asked: Asked,
+    /// What one must know to answer, in paragraphs; empty where the title says it all.
+    pub about: Vec<String>,
     /// What was typed.
     pub input: Input,
     /// What is wrong with it.
@@ -78,6 +92,16 @@ pub enum Popup {
     Labs {
         /// The selected one.
         selected: usize,
+    },
+    /// The lab's variants.
+    Variants {
+        /// The selected one: 0 follows what is live, then the variants.
+        selected: usize,
+    },
+    /// The plan or the last job, in full.
+    Review {
+        /// First line shown.
+        scroll: usize,
     },
     /// The chaos switches.
     Chaos {

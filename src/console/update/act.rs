@@ -1,6 +1,8 @@
 //! What each action does.
 
-use super::{popups, scroll, work};
+use labdeck_lab::blueprint::StepAction;
+
+use super::{choose, popups, scroll, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -34,14 +36,15 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::NudgeUp => work::nudge(state, 5.0),
         Action::NudgeDown => work::nudge(state, -5.0),
         Action::Promote => work::release(state, ReleaseOperation::Promote),
-        Action::Deploy => work::start(state, JobKind::Deploy),
-        Action::Plan => work::start(state, JobKind::Plan),
+        Action::Deploy => work::start(state, JobKind::Deploy(state.how())),
+        Action::Plan => work::start(state, JobKind::Plan(state.how())),
+        Action::Variant => choose::variants(state),
+        Action::KeepDrift => choose::keep_drift(state),
+        Action::DeployAll => work::start_all(state, JobKind::DeployAll),
+        Action::DestroyAll => destroy(state, Asked::AllLabs),
         Action::Check => work::start(state, JobKind::Checks),
-        Action::Destroy => destroy(state),
-        Action::RunStep => {
-            let index = state.positions.get(Panel::Steps);
-            work::start(state, JobKind::Step { index })
-        }
+        Action::Destroy => destroy(state, Asked::LabName),
+        Action::RunStep => run_step(state),
         Action::Chaos => chaos_picker(state),
         Action::EndChaos => work::end_chaos(state),
         Action::Send => work::send(state),
@@ -117,6 +120,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::Accept
         | Action::Yes
         | Action::No
+        | Action::Apply
         | Action::CopyShown
         | Action::InputAccept
         | Action::InputCancel
@@ -164,8 +168,19 @@ fn ask(state: &mut State, asked: Asked, text: String) -> Vec<Effect> {
     if needs_lab && (!work::ready(state) || !work::may_change(state, asked_name(asked))) {
         return Vec::new();
     }
-    state.popups.push(Popup::Prompt(Prompt { asked, input: text.into(), error: None }));
+    let about = choose::about(state, asked);
+    state.popups.push(Popup::Prompt(Prompt { asked, about, input: text.into(), error: None }));
     Vec::new()
+}
+
+/// Does the selected step; one that destroys the lab wants its name, as destroying does.
+fn run_step(state: &mut State) -> Vec<Effect> {
+    let index = state.positions.get(Panel::Steps);
+    let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(index));
+    if step.is_some_and(|step| matches!(step.action, StepAction::Destroy)) {
+        return destroy(state, Asked::LabNameForStep { index });
+    }
+    work::start(state, JobKind::Step { index })
 }
 
 fn asked_name(asked: Asked) -> &'static str {
@@ -175,12 +190,13 @@ fn asked_name(asked: Asked) -> &'static str {
         Asked::Description => "publish",
         Asked::Burst => "burst",
         Asked::Compare => "compare",
-        Asked::LabName => "destroy",
+        Asked::LabName | Asked::LabNameForStep { .. } | Asked::AllLabs => "destroy",
+        Asked::Apply { .. } => "deploy",
     }
 }
 
-fn destroy(state: &mut State) -> Vec<Effect> {
-    if work::free(state) { ask(state, Asked::LabName, String::new()) } else { Vec::new() }
+fn destroy(state: &mut State, asked: Asked) -> Vec<Effect> {
+    if work::free(state) { ask(state, asked, String::new()) } else { Vec::new() }
 }
 
 fn chaos_picker(state: &mut State) -> Vec<Effect> {

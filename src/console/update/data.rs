@@ -8,8 +8,8 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use crate::message::{Effect, JobKind, JobOutcome, Message, NamedLab, ReleaseOperation};
-use crate::state::job::Report;
+use super::{choose, done};
+use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
 use crate::text::harmless;
@@ -69,13 +69,17 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Progress { id, events } => {
             let now = state.now_ms;
             if let Some(job) = state.job.as_mut().filter(|job| job.id == id) {
-                for event in events {
-                    job.course.take(event, now);
+                for (part, event) in events {
+                    job.take(part, event, now);
                 }
             }
             Vec::new()
         }
-        Message::Finished { id, outcome } => finished(state, id, outcome),
+        Message::Asked(question) => {
+            choose::asked(state, question);
+            Vec::new()
+        }
+        Message::Finished { id, outcome } => done::finished(state, id, outcome),
         Message::Released { operation, result } => released(state, &operation, result),
         Message::ChaosSet { name, on, result } => chaos_set(state, &name, on, result),
         Message::Answered { name, result } => {
@@ -126,12 +130,13 @@ fn moves(state: &State) -> bool {
 }
 
 /// Reads the live state of the current lab, unless it is being read already.
-fn read_current(state: &mut State) -> Vec<Effect> {
+pub fn read_current(state: &mut State) -> Vec<Effect> {
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     read(state, blueprint)
 }
 
-fn read(state: &mut State, blueprint: Arc<Blueprint>) -> Vec<Effect> {
+/// Reads everything of a lab, unless it is being read already.
+pub fn read(state: &mut State, blueprint: Arc<Blueprint>) -> Vec<Effect> {
     read_since(state, blueprint, None)
 }
 
@@ -184,7 +189,8 @@ fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect
     effects
 }
 
-fn follow(state: &State) -> Vec<Effect> {
+/// Tails the functions of the current lab.
+pub fn follow(state: &State) -> Vec<Effect> {
     state.blueprint().cloned().map(Effect::Follow).into_iter().collect()
 }
 
@@ -229,93 +235,6 @@ fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
             state.notes.fail(state.now_ms, &failure);
         }
         Err(_) => {}
-    }
-}
-
-fn finished(state: &mut State, id: u64, outcome: Result<JobOutcome, Failure>) -> Vec<Effect> {
-    let Some(job) = state.job.take_if(|job| job.id == id) else { return Vec::new() };
-    let name = job.kind.name();
-    let now = state.now_ms;
-    let seconds = (now - job.started_ms) as f64 / 1000.0;
-    let shown_on_deploy = !matches!(job.kind, JobKind::Burst { .. } | JobKind::Compare { .. });
-    match outcome {
-        Ok(JobOutcome::Plan(plan)) => {
-            let count = plan.steps.len();
-            let said = match count {
-                0 => format!("{}: nothing to do", plan.lab),
-                1 => format!("{}: 1 step to do", plan.lab),
-                _ => format!("{}: {count} steps to do", plan.lab),
-            };
-            state.notes.say(now, Tone::Good, said);
-            state.report = Some(Report::Planned(plan));
-        }
-        Ok(JobOutcome::Applied(summary)) => {
-            let destroyed = job.kind == JobKind::Destroy;
-            let said = format!(
-                "{} {}: {} changed, {} calls, {:.1} s",
-                summary.lab,
-                if destroyed { "destroyed" } else { "deployed" },
-                summary.changed,
-                summary.calls,
-                summary.seconds
-            );
-            let tone = if summary.left.is_empty() { Tone::Good } else { Tone::Warn };
-            state.notes.say(now, tone, said);
-            state.report =
-                Some(Report::Applied { destroyed, summary, course: Box::new(job.course) });
-        }
-        Ok(JobOutcome::Checks(checks)) => {
-            let holding = checks.iter().filter(|check| check.holds).count();
-            let said = format!("{holding} of {} checks hold", checks.len());
-            let tone = if holding == checks.len() { Tone::Good } else { Tone::Info };
-            state.notes.say(now, tone, said);
-            state.checks = Some((checks, now));
-        }
-        Ok(JobOutcome::Step { did, bursts, check }) => {
-            let JobKind::Step { index } = job.kind else { return Vec::new() };
-            let title = state
-                .blueprint()
-                .and_then(|blueprint| blueprint.steps.get(index))
-                .map_or_else(String::new, |step| step.title.clone());
-            let tone = if check.holds { Tone::Good } else { Tone::Warn };
-            let mark = if check.holds { "done" } else { "not done yet" };
-            state.notes.say(now, tone, format!("{title}: {mark} ({})", check.reason));
-            remember_check(state, &check);
-            if !bursts.is_empty() {
-                state.requests.bursts = bursts;
-            }
-            state.report = Some(Report::Stepped { title, did, check });
-        }
-        Ok(JobOutcome::Bursts(bursts)) => {
-            let answered: u64 = bursts.iter().map(|burst| burst.answered).sum();
-            let failed: u64 = bursts.iter().map(|burst| burst.failed).sum();
-            let tone = if failed == 0 { Tone::Good } else { Tone::Warn };
-            let said = format!("{name}: {answered} answered, {failed} failed in {seconds:.1} s");
-            state.notes.say(now, tone, said);
-            state.requests.bursts = bursts;
-        }
-        Err(failure) => {
-            state.notes.fail(now, &failure);
-            if shown_on_deploy {
-                state.report = Some(Report::Failed { name, failure, course: Box::new(job.course) });
-            }
-        }
-    }
-    let mut effects = Vec::new();
-    if job.kind.changes() {
-        // New functions mean new log groups; the aliases may have moved.
-        effects.extend(follow(state));
-        effects.extend(read_current(state));
-    }
-    effects
-}
-
-fn remember_check(state: &mut State, check: &labdeck_ops::checks::CheckResult) {
-    let now = state.now_ms;
-    let (checks, _) = state.checks.get_or_insert_with(|| (Vec::new(), now));
-    match checks.iter_mut().find(|known| known.name == check.name) {
-        Some(known) => *known = check.clone(),
-        None => checks.push(check.clone()),
     }
 }
 

@@ -1,17 +1,32 @@
 //! `(state, message) -> effects`: the only code that changes the state.
 
 mod act;
+mod choose;
 mod data;
+mod done;
 mod keys;
 mod popups;
 mod scroll;
 mod work;
 
-pub use data::message;
-pub use keys::input;
 pub use scroll::position_limit;
 
+use crossterm::event::Event;
+
+use crate::message::{Effect, Message};
 use crate::state::State;
+
+/// Takes in a terminal event.
+pub fn input(state: &mut State, event: &Event) -> Vec<Effect> {
+    let effects = keys::input(state, event);
+    choose::next(state);
+    effects
+}
+
+/// Takes in a message.
+pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
+    data::message(state, message)
+}
 
 /// Milliseconds between two beats of a running job's clock, and between two recounts of the meter.
 pub const BEAT_MS: i64 = 250;
@@ -27,5 +42,7 @@ pub fn wake_at(state: &State) -> Option<i64> {
     }
 }
 
+#[cfg(test)]
+mod deploy_tests;
 #[cfg(test)]
 mod tests;

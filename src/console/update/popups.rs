@@ -4,10 +4,11 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, data, scroll, work};
+use super::{act, choose, data, scroll, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
+use crate::state::job::Report;
 use crate::state::note::Tone;
 use crate::state::popup::{Asked, Intent, Popup, Prompt};
 use crate::state::{Panel, State};
@@ -15,10 +16,16 @@ use crate::state::{Panel, State};
 /// Runs an action of a popup.
 pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
-        Action::Close | Action::InputCancel | Action::No => {
-            state.popups.pop();
-            Vec::new()
-        }
+        Action::Close | Action::InputCancel | Action::No => match state.popups.pop() {
+            Some(Popup::Prompt(Prompt { asked: Asked::Apply { question }, .. })) => {
+                choose::answer(state, question, false)
+            }
+            _ => Vec::new(),
+        },
+        Action::Apply => match state.popups.last() {
+            Some(Popup::Review { .. }) => apply(state),
+            _ => Vec::new(),
+        },
         Action::Accept | Action::InputAccept => accept(state),
         Action::Yes => match state.popups.pop() {
             Some(Popup::Confirm { intent, .. }) => confirmed(state, intent),
@@ -39,6 +46,18 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Deploys what the plan that is shown says.
+fn apply(state: &mut State) -> Vec<Effect> {
+    let Some(Report::Planned { plan, how }) = &state.report else { return Vec::new() };
+    let of_this_lab = state.current_lab().is_some_and(|lab| lab.name == plan.lab);
+    if state.job.is_some() || !of_this_lab {
+        return Vec::new();
+    }
+    let how = how.clone();
+    state.popups.pop();
+    work::start(state, JobKind::Deploy(how))
 }
 
 fn field(state: &mut State, forward: bool) {
@@ -106,6 +125,10 @@ fn accept(state: &mut State) -> Vec<Effect> {
             matches.get(selected).map_or_else(Vec::new, |action| act::run(state, *action))
         }
         Some(Popup::Labs { selected }) => data::select_lab(state, selected),
+        Some(Popup::Variants { selected }) => {
+            choose::variant(state, selected);
+            Vec::new()
+        }
         Some(Popup::Chaos { selected }) => {
             let Some(name) = state
                 .blueprint()
@@ -201,12 +224,20 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
         Asked::Compare => times(&text).map(|(count, at_once)| compare(state, count, at_once)),
         Asked::LabName => {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
-            if text == name {
-                Ok(work::start(state, JobKind::Destroy))
-            } else {
-                Err(format!("that is not {name:?}; esc leaves everything as it is"))
-            }
+            typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Destroy))
         }
+        Asked::LabNameForStep { index } => {
+            let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
+            typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Step { index }))
+        }
+        Asked::AllLabs => {
+            typed_exactly(&text, "all").map(|()| work::start_all(state, JobKind::DestroyAll))
+        }
+        Asked::Apply { question } => match text.as_str() {
+            "y" | "Y" | "yes" => Ok(choose::answer(state, question, true)),
+            "" | "n" | "N" | "no" => Ok(choose::answer(state, question, false)),
+            _ => Err("type y to deploy, n to leave everything as it is".to_owned()),
+        },
     };
     match result {
         Ok(effects) => effects,
@@ -216,6 +247,13 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+fn typed_exactly(text: &str, name: &str) -> Result<(), String> {
+    if text == name {
+        return Ok(());
+    }
+    Err(format!("that is not {name:?}; esc leaves everything as it is"))
 }
 
 fn filter(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
@@ -274,6 +312,7 @@ fn copy_shown(state: &mut State) -> Vec<Effect> {
     let text = match state.popups.last() {
         Some(Popup::Event { lines, .. }) => lines.join("\n"),
         Some(Popup::Text { text, .. }) => text.clone(),
+        Some(Popup::Review { .. }) => crate::view::plan::text(state),
         _ => return Vec::new(),
     };
     state.notes.say(state.now_ms, Tone::Info, "copied to the clipboard");
@@ -315,9 +354,8 @@ pub fn open(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         Panel::Plan => {
-            if let Some((title, text)) = state.report.as_ref().and_then(scroll::report_text) {
-                let text = crate::text::harmless(&text).into_owned();
-                state.popups.push(Popup::Text { title, text, scroll: 0 });
+            if state.report.is_some() || state.job.is_some() {
+                state.popups.push(Popup::Review { scroll: 0 });
             }
             Vec::new()
         }

@@ -1,7 +1,6 @@
 //! Movement: one line, one page, first, last; in panels and popups.
 
 use crate::action::{Action, REGISTRY};
-use crate::state::job::Report;
 use crate::state::popup::Popup;
 use crate::state::requests::Shown;
 use crate::state::{Panel, State};
@@ -47,7 +46,12 @@ fn panel(state: &mut State, action: Action) {
             let count = count.saturating_sub(page.saturating_sub(1)).max(1);
             state.requests.scroll = moved(state.requests.scroll, action, count, page);
         }
-        Panel::Plan | Panel::Outcome | Panel::Others => {
+        Panel::Plan
+        | Panel::Outcome
+        | Panel::Others
+        | Panel::Stages
+        | Panel::Api
+        | Panel::Access => {
             let count = position_limit(state, panel);
             let count = count.saturating_sub(page.saturating_sub(1)).max(1);
             let position = moved(state.positions.get(panel), action, count, page);
@@ -86,7 +90,7 @@ pub fn position_limit(state: &State, panel: Panel) -> usize {
         Panel::Steps => blueprint.map_or(0, |blueprint| blueprint.steps.len()),
         Panel::Checks => blueprint.map_or(0, |blueprint| blueprint.checks.len()),
         Panel::RequestList => blueprint.map_or(0, |blueprint| blueprint.requests.len()),
-        Panel::Apis | Panel::Api => {
+        Panel::Apis => {
             status.map_or(0, |status| status.apis.iter().map(|api| api.stages.len()).sum())
         }
         Panel::Versions => status.map_or(0, |status| {
@@ -101,7 +105,10 @@ pub fn position_limit(state: &State, panel: Panel) -> usize {
             .as_ref()
             .map_or(0, |(outcome, _)| outcome.moves.len() * 6 + outcome.deployments.len() + 3),
         Panel::Response => crate::view::response::line_count(state),
-        Panel::Logs | Panel::Stages | Panel::Traffic | Panel::Request => 0,
+        Panel::Stages => crate::view::stages::line_count(state),
+        Panel::Api => crate::view::api::line_count(state),
+        Panel::Access => crate::view::access::line_count(state),
+        Panel::Logs | Panel::Traffic | Panel::Request => 0,
     }
 }
 
@@ -111,6 +118,11 @@ fn popup(state: &mut State, action: Action) {
     let switches = state.blueprint().map_or(0, |blueprint| blueprint.chaos.len());
     let notes = state.notes.all.len();
     let columns = layout::popup_columns(state.size);
+    let variants = state.blueprint().map_or(0, |blueprint| blueprint.variants.len() + 1);
+    let review = match state.popups.last() {
+        Some(Popup::Review { .. }) => crate::view::plan::review_count(state, columns),
+        _ => 0,
+    };
     match state.popups.last_mut() {
         Some(Popup::Help { scroll }) => {
             *scroll = moved(*scroll, action, REGISTRY.len() + 20, page);
@@ -120,6 +132,10 @@ fn popup(state: &mut State, action: Action) {
         Some(Popup::Messages { selected }) => *selected = moved(*selected, action, notes, page),
         Some(Popup::Palette { selected, matches, .. }) => {
             *selected = moved(*selected, action, matches.len(), page);
+        }
+        Some(Popup::Variants { selected }) => *selected = moved(*selected, action, variants, page),
+        Some(Popup::Review { scroll }) => {
+            *scroll = moved(*scroll, action, review.saturating_sub(page.saturating_sub(2)), page);
         }
         Some(Popup::Event { lines, scroll, .. }) => {
             let count: usize =
@@ -136,25 +152,5 @@ fn popup(state: &mut State, action: Action) {
             _ => {}
         },
         Some(Popup::Confirm { .. } | Popup::Prompt(_)) | None => {}
-    }
-}
-
-/// Text of a failed report, for the popup.
-pub fn report_text(report: &Report) -> Option<(String, String)> {
-    match report {
-        Report::Failed { name, failure, .. } => {
-            let mut text = format!("{}\n\n{}", failure.what, failure.why);
-            if let Some(next) = &failure.next {
-                text.push_str("\n\nNext: ");
-                text.push_str(next);
-            }
-            Some((format!("{name} failed"), text))
-        }
-        Report::Stepped { title, did, check } => {
-            let mark = if check.holds { "done" } else { "not done yet" };
-            let text = format!("{}\n\n{mark}: {}\n{}", did.join("\n"), check.title, check.reason);
-            Some((title.clone(), text))
-        }
-        Report::Planned(_) | Report::Applied { .. } => None,
     }
 }

@@ -14,13 +14,13 @@ use crate::state::note::Tone;
 use crate::state::popup::{Intent, Popup};
 use crate::state::{Connection, Fetched, Panel, State};
 
-fn state() -> State {
+pub fn state() -> State {
     full_state(100).unwrap()
 }
 
 /// Types keys: a character each, `⏎` Enter, `␛` Escape, `⌫` Backspace, `⇥` Tab, `^` before a letter
 /// for Ctrl.
-fn keys(state: &mut State, keys: &str) -> Vec<Effect> {
+pub fn keys(state: &mut State, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     let mut control = false;
     for c in keys.chars() {
@@ -133,7 +133,7 @@ fn destroy_wants_the_labs_name() {
 fn one_job_at_a_time_and_escape_stops_it() {
     let mut state = state();
     let effects = keys(&mut state, "d");
-    assert!(matches!(&effects[..], [Effect::Start { id: 1, kind: JobKind::Deploy, .. }]));
+    assert!(matches!(&effects[..], [Effect::Start { id: 1, kind: JobKind::Deploy(_), .. }]));
     assert_eq!((state.screen, state.panel()), (Screen::Deploy, Panel::Plan));
     assert!(keys(&mut state, "p").is_empty());
     assert!(state.notes.current().unwrap().text.contains("is running"));

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use labdeck_lab::Blueprint;
+
 use crate::action::Screen;
-use crate::message::{Effect, JobKind, ReleaseOperation};
-use crate::state::job::{Course, Job};
+use crate::message::{Effect, How, JobKind, ReleaseOperation};
+use crate::state::job::{Course, Job, Part};
 use crate::state::note::Tone;
 use crate::state::popup::{Intent, Popup};
-use crate::state::{Connection, Panel, State};
+use crate::state::{Connection, Lab, Panel, State};
 
 /// Whether there is a target and a lab to work on; says so where there is not.
 pub fn ready(state: &mut State) -> bool {
@@ -63,7 +65,7 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
     if !ready(state) || !free(state) {
         return Vec::new();
     }
-    let looks_only = matches!(kind, JobKind::Plan | JobKind::Checks);
+    let looks_only = matches!(kind, JobKind::Plan(_) | JobKind::Checks);
     if !looks_only && !may_change(state, kind.name()) {
         return Vec::new();
     }
@@ -84,22 +86,63 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
             }
         }
         JobKind::Step { .. } => super::act::show(state, Screen::Deploy, Panel::Steps),
-        JobKind::Plan | JobKind::Deploy | JobKind::Destroy => {
+        JobKind::Plan(_)
+        | JobKind::Deploy(_)
+        | JobKind::Destroy
+        | JobKind::DeployAll
+        | JobKind::DestroyAll => {
             super::act::show(state, Screen::Deploy, Panel::Plan);
         }
     }
+    let id = begun(state, blueprint.name.clone(), kind.clone(), Vec::new());
+    vec![Effect::Start { id, blueprint, kind }]
+}
+
+/// Notes that a job runs now; gives its number.
+fn begun(state: &mut State, lab: String, kind: JobKind, parts: Vec<Part>) -> u64 {
     state.positions.set(Panel::Plan, 0);
     let id = state.next_job;
     state.next_job += 1;
     state.job = Some(Job {
         id,
-        lab: blueprint.name.clone(),
-        kind: kind.clone(),
+        lab,
+        kind,
         started_ms: state.now_ms,
         course: Course::default(),
+        parts,
         cancelling: false,
     });
-    vec![Effect::Start { id, blueprint, kind }]
+    id
+}
+
+/// Starts a job on every lab. To deploy, the files of all must be right; what is torn down is what can
+/// be read.
+pub fn start_all(state: &mut State, kind: JobKind) -> Vec<Effect> {
+    if !ready(state) || !free(state) || !may_change(state, kind.name()) {
+        return Vec::new();
+    }
+    if kind == JobKind::DeployAll
+        && let Some(failure) = state.labs.iter().find_map(|lab| lab.blueprint.as_ref().err())
+    {
+        let failure = failure.clone();
+        state.notes.fail(state.now_ms, &failure);
+        return Vec::new();
+    }
+    let how = |lab: &Lab| state.how.get(&lab.name).cloned().unwrap_or_default();
+    let labs: Vec<_> = state
+        .labs
+        .iter()
+        .filter_map(|lab| Some((Arc::clone(lab.blueprint.as_ref().ok()?), how(lab))))
+        .collect();
+    let part = |(lab, _): &(Arc<Blueprint>, How)| Part {
+        lab: lab.name.clone(),
+        course: Course::default(),
+        result: None,
+    };
+    let parts = labs.iter().map(part).collect();
+    super::act::show(state, Screen::Deploy, Panel::Plan);
+    let id = begun(state, "all labs".to_owned(), kind.clone(), parts);
+    vec![Effect::StartAll { id, labs, kind }]
 }
 
 /// Asks the running job to stop; whether there was one that was not asked yet.

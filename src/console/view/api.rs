@@ -5,9 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use super::layout;
 use super::paint::{self, Pen};
 use crate::action::Action;
-use crate::state::Panel;
+use crate::state::{Panel, State};
 use crate::text;
 use crate::theme::Meaning;
 
@@ -15,10 +16,24 @@ use crate::theme::Meaning;
 const METHODS: [&str; 8] =
     ["get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"];
 
+/// Lines the panel holds.
+pub fn line_count(state: &State) -> usize {
+    content(&Pen::new(state), layout::inner_width(state, Panel::Api)).len()
+}
+
 /// Draws the panel.
 pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
-    let state = pen.state;
     let inner = pen.panel(buffer, area, Panel::Api, "stage");
+    let lines = content(pen, usize::from(inner.width));
+    if lines.is_empty() {
+        paint::empty(buffer, inner, pen, "no stage");
+        return;
+    }
+    paint::scrolled(buffer, inner, lines, pen.state.positions.get(Panel::Api));
+}
+
+fn content(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
+    let state = pen.state;
     let selected = state.positions.get(Panel::Apis);
     let found = state.status().filter(|status| status.deployed).and_then(|status| {
         status
@@ -27,11 +42,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
             .flat_map(|api| api.stages.iter().map(move |stage| (api, stage)))
             .nth(selected)
     });
-    let Some((api, stage)) = found else {
-        paint::empty(buffer, inner, pen, "no stage");
-        return;
-    };
-    let columns = usize::from(inner.width);
+    let Some((api, stage)) = found else { return Vec::new() };
     let field = |name: &str, value: &str| {
         Line::from(vec![
             pen.span(text::pad(name, 12), Meaning::Muted),
@@ -56,6 +67,21 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         let label = if index == 0 { "variables" } else { "" };
         lines.push(field(label, &format!("{name} = {value}")));
     }
+    if let Some((rate, burst)) = stage.throttle {
+        lines.push(field("throttle", &format!("{}/s, {burst} at once", text::rate(rate))));
+    }
+    if let Some(cache) = &stage.cache {
+        let words = format!(
+            "{} GB {}, answers kept {} s, billed by the hour",
+            cache.size_gb,
+            cache.status.to_lowercase().replace('_', " "),
+            cache.ttl_s
+        );
+        let pieces = text::wrap_words(&words, columns.saturating_sub(12));
+        for (index, piece) in pieces.iter().enumerate() {
+            lines.push(field(if index == 0 { "cache" } else { "" }, piece));
+        }
+    }
     let blueprint = state
         .blueprint()
         .and_then(|blueprint| blueprint.apis.iter().find(|known| known.name == api.name));
@@ -63,16 +89,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         lines.push(field(if index == 0 { "methods" } else { "" }, method));
     }
     lines.push(Line::default());
-    let mut copy = pen.hint(&state.keys(Action::Copy), "copies the URL");
-    copy.insert(0, pen.span("", Meaning::Text));
-    lines.push(Line::from(copy));
+    lines.push(Line::from(pen.hint(&state.keys(Action::Copy), "copies the URL")));
     lines.push(Line::default());
-    let later = "Shown only: editing a stage, usage plans, API keys, throttling and the cache are \
-                 not part of labdeck yet. A lab's stages and variables come from its lab.toml.";
+    let later = "Shown only, not edited here: a lab's stages, keys and plans come from its lab.toml, \
+                 and a deploy makes them so.";
     lines.extend(
         text::wrap_words(later, columns).into_iter().map(|line| pen.line(line, Meaning::Muted)),
     );
-    paint::lines(buffer, inner, lines);
+    lines
 }
 
 /// `GET /path` for every method of the API's document.

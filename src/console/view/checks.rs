@@ -17,7 +17,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let words = if let Some((checks, at)) = &state.checks {
         let holding = checks.iter().filter(|check| check.holds).count();
         let age = text::span(state.now_ms - at);
-        format!(" · {holding} of {} hold · {age} ago", checks.len())
+        let all = state.blueprint().map_or(0, |blueprint| blueprint.checks.len());
+        if checks.len() < all {
+            format!(" · {holding} hold, {} not evaluated · {age} ago", all - checks.len())
+        } else {
+            format!(" · {holding} of {} hold · {age} ago", checks.len())
+        }
     } else {
         format!(" · {} evaluates them", state.keys(Action::Check))
     };

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::paint::{Pen, bar};
 use crate::action::{Action, Applies, Danger};
 use crate::keymap::{Facts, Layer, label};
-use crate::state::job::Job;
+use crate::state::job::{Job, Report};
 use crate::state::note::Tone;
 use crate::state::popup::Popup;
 use crate::state::{Panel, State};
@@ -67,13 +67,13 @@ pub fn job_line(pen: &Pen, job: &Job) -> Vec<Span<'static>> {
         pen.span(format!("{seconds:.1} s "), Meaning::Muted),
     ];
     let course = &job.course;
-    let (done, total) = course.done();
+    let (done, total) = job.done();
     let progress = if let Some((done, total)) = course.requests {
         Some((done as f64 / total.max(1) as f64, format!("{done}/{total} requests")))
     } else if total > 0 {
         Some((done as f64 / total as f64, format!("{done}/{total} steps")))
     } else {
-        course.building.as_ref().map(|(done, total, unit)| {
+        job.building().map(|(done, total, unit)| {
             (*done as f64 / (*total).max(1) as f64, format!("{done}/{total} crates · {unit}"))
         })
     };
@@ -106,6 +106,11 @@ fn following(state: &State) -> String {
     next.join(" · ")
 }
 
+/// Whether the plan that is shown corrects what somebody else changed.
+fn drifts(state: &State) -> bool {
+    matches!(&state.report, Some(Report::Planned { plan, .. }) if plan.drifted() > 0)
+}
+
 /// Whether an action is worth a hint now.
 fn useful(state: &State, action: Action) -> bool {
     let facts = state.facts();
@@ -114,6 +119,9 @@ fn useful(state: &State, action: Action) -> bool {
         Action::Rollback => has(Facts::ROLLBACK),
         Action::Undo => has(Facts::UNDO),
         Action::EndChaos => has(Facts::CHAOS),
+        Action::Variant => state.blueprint().is_some_and(|lab| !lab.variants.is_empty()),
+        Action::KeepDrift => state.how().keep_drift || drifts(state),
+        Action::DeployAll | Action::DestroyAll => state.labs.len() > 1,
         Action::ClearFilter => has(Facts::FILTERED),
         Action::Promote | Action::NudgeUp | Action::NudgeDown => has(Facts::CANARY),
         Action::Reset => state
@@ -144,11 +152,15 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         Popup::Palette { .. } | Popup::Form(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
-        Popup::Labs { .. } | Popup::Chaos { .. } | Popup::Messages { .. } => {
-            &[Action::Down, Action::Accept, Action::Close]
-        }
+        Popup::Labs { .. }
+        | Popup::Variants { .. }
+        | Popup::Chaos { .. }
+        | Popup::Messages { .. } => &[Action::Down, Action::Accept, Action::Close],
         Popup::Confirm { .. } => &[Action::Yes, Action::No],
         Popup::Prompt(_) => &[Action::InputAccept, Action::InputCancel],
+        Popup::Review { .. } => {
+            &[Action::Down, Action::PageDown, Action::Apply, Action::CopyShown, Action::Close]
+        }
         Popup::Event { .. } | Popup::Text { .. } => {
             &[Action::Down, Action::CopyShown, Action::Close]
         }
@@ -172,7 +184,10 @@ pub fn hints(state: &State) -> Vec<(String, Action)> {
     let facts = state.facts();
     let keys = |action| state.keymap.keys_for(mode, facts, action).map(|keys| (keys, action));
     if let Some(popup) = state.popups.last() {
-        return popup_actions(popup).iter().filter_map(|action| keys(*action)).collect();
+        let applies = matches!(state.report, Some(Report::Planned { .. })) && state.job.is_none();
+        let actions = popup_actions(popup).iter();
+        let actions = actions.filter(|action| **action != Action::Apply || applies);
+        return actions.filter_map(|action| keys(*action)).collect();
     }
     let mut order: Vec<Action> = Vec::new();
     if state.job.is_some() || state.zoomed {

@@ -46,7 +46,7 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
         Screen::Overview => overview(state, body),
         Screen::Deploy => {
             let [left, right] = columns(body, 38, 64);
-            let labs = (state.labs.len() as u16 + 2).clamp(3, 7);
+            let labs = (state.labs.len() as u16 + 2).clamp(3, 8);
             let [top_left, bottom_left] =
                 Layout::vertical([Constraint::Length(labs), Constraint::Min(4)]).areas(left);
             let checks = state.blueprint().map_or(0, |lab| lab.checks.len()) as u16 + 2;
@@ -67,8 +67,14 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
             vec![(Panel::Aliases, left), (Panel::Versions, top), (Panel::Outcome, bottom)]
         }
         Screen::Gateway => {
-            let [left, right] = columns(body, 34, 56);
-            vec![(Panel::Apis, left), (Panel::Api, right)]
+            let [left, right] = columns(body, 34, 72);
+            let stages = state
+                .status()
+                .map_or(0, |status| status.apis.iter().map(|api| api.stages.len()).sum::<usize>());
+            let stages = (stages as u16 + 2).clamp(4, (left.height / 2).max(4));
+            let [top, bottom] =
+                Layout::vertical([Constraint::Length(stages), Constraint::Min(4)]).areas(left);
+            vec![(Panel::Apis, top), (Panel::Api, right), (Panel::Access, bottom)]
         }
         Screen::Requests => {
             let [left, right] = columns(body, 32, 48);
@@ -132,6 +138,14 @@ pub fn inner_height(state: &State, panel: Panel) -> usize {
         .into_iter()
         .find(|(other, _)| *other == panel)
         .map_or(1, |(_, rect)| usize::from(rect.height.saturating_sub(2)).max(1))
+}
+
+/// Columns inside `panel` on the present screen.
+pub fn inner_width(state: &State, panel: Panel) -> usize {
+    let area = Rect::new(0, 0, state.size.0.max(1), state.size.1.max(1));
+    let found = panels(state, rows(area).body).into_iter().find(|(other, _)| *other == panel);
+    let width = found.map_or(area.width, |(_, rect)| rect.width);
+    usize::from(width.saturating_sub(2)).max(1)
 }
 
 /// Columns of text inside a wide popup.

@@ -1,10 +1,12 @@
 //! The screen as a pure function of the state: header, tabs, panels, status line, hints, popups.
 
+pub mod access;
 mod aliases;
-mod api;
+pub mod api;
 mod apis;
 mod charts;
 mod checks;
+mod events;
 mod functions;
 mod header;
 mod hints;
@@ -16,12 +18,14 @@ mod others;
 mod outcome;
 mod paint;
 pub mod plan;
+mod plan_all;
+mod plan_steps;
 mod popups;
 mod request;
 mod request_list;
 pub mod response;
 mod small;
-mod stages;
+pub mod stages;
 mod steps;
 mod traffic;
 mod versions;
@@ -73,6 +77,7 @@ fn draw_panel(frame: &mut Frame, panel: Panel, area: Rect, pen: &Pen) {
         Panel::Outcome => outcome::draw(buffer, area, pen),
         Panel::Apis => apis::draw(buffer, area, pen),
         Panel::Api => api::draw(buffer, area, pen),
+        Panel::Access => access::draw(buffer, area, pen),
         Panel::RequestList => request_list::draw(buffer, area, pen),
         Panel::Request => request::draw(buffer, area, pen),
         Panel::Response => response::draw(buffer, area, pen),
@@ -82,5 +87,7 @@ fn draw_panel(frame: &mut Frame, panel: Panel, area: Rect, pen: &Pen) {
     }
 }
 
+#[cfg(test)]
+mod deploy_tests;
 #[cfg(test)]
 mod tests;

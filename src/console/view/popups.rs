@@ -7,7 +7,7 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{hints, labs, layout, response};
+use super::{hints, labs, layout, plan, response};
 use crate::action::{Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
@@ -27,6 +27,16 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             let height = rows.len() as u16 + 2;
             let inner = open(buffer, layout::middle(area, 70, height.clamp(3, 20)), pen, "labs");
             paint::list(buffer, inner, &rows, *selected, pen.style(Meaning::Selected));
+        }
+        Popup::Variants { selected } => variants(buffer, area, pen, *selected),
+        Popup::Review { scroll } => {
+            let words: String = plan::title(pen).spans.iter().map(|s| s.content.as_ref()).collect();
+            let inner = wide(buffer, area, pen, &words);
+            let rows = plan::review(pen, usize::from(inner.width));
+            if rows.is_empty() {
+                paint::empty(buffer, inner, pen, "nothing was planned or done");
+            }
+            paint::scrolled(buffer, inner, rows, *scroll);
         }
         Popup::Chaos { selected } => chaos(buffer, area, pen, *selected),
         Popup::Confirm { lines, .. } => {
@@ -239,6 +249,35 @@ fn chaos(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
     paint::list(buffer, inner, &rows, selected, pen.style(Meaning::Selected));
 }
 
+fn variants(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
+    let state = pen.state;
+    let Some(blueprint) = state.blueprint() else { return };
+    let height = blueprint.variants.len() as u16 + 3;
+    let title = format!("variant of {} for the next plan and deploy", blueprint.name);
+    let inner = open(buffer, layout::middle(area, 76, height), pen, &title);
+    let columns = usize::from(inner.width);
+    let chosen = state.how().variant;
+    let live = state.status().and_then(|status| status.variant.clone());
+    let row = |name: &str, is_chosen: bool, is_live: bool, description: &str| {
+        let here = if is_chosen { "▸ " } else { "  " };
+        let live = if is_live { "live" } else { "" };
+        Line::from(vec![
+            pen.span(here, Meaning::Key),
+            pen.span(text::pad(name, 12), Meaning::Name),
+            pen.span(text::pad(live, 5), Meaning::Ok),
+            pen.span(text::fit(description, columns.saturating_sub(19)), Meaning::Muted),
+        ])
+    };
+    let last = blueprint.variants.last().map_or("", |variant| variant.name.as_str());
+    let follow = format!("what is live, else {last}");
+    let mut rows = vec![row("follow", chosen.is_none(), false, &follow)];
+    rows.extend(blueprint.variants.iter().map(|variant| {
+        let name = Some(&variant.name);
+        row(&variant.name, chosen.as_ref() == name, live.as_ref() == name, &variant.description)
+    }));
+    paint::list(buffer, inner, &rows, selected, pen.style(Meaning::Selected));
+}
+
 fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Position {
     let state = pen.state;
     let lab = state.current_lab().map_or("", |lab| lab.name.as_str());
@@ -263,21 +302,33 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         Asked::Compare => {
             ("compare".to_owned(), "how many of each x how many at once".to_owned(), "200x8")
         }
-        Asked::LabName => (
-            format!("destroy {lab}"),
-            format!(
-                "Functions, versions, APIs, tables with their items, roles and logs of {lab} on {} go for good. Type the lab's name.",
-                state.target().map_or("", |target| target.name.as_str())
-            ),
-            "",
-        ),
+        Asked::LabName | Asked::LabNameForStep { .. } => {
+            (format!("destroy {lab}"), String::new(), "")
+        }
+        Asked::AllLabs => ("destroy every lab".to_owned(), String::new(), ""),
+        Asked::Apply { question } => {
+            let plan = state.questions.iter().find(|one| one.number == question);
+            let title = plan.map_or_else(String::new, |one| one.plan.question());
+            (title, String::new(), "y or n")
+        }
     };
-    let help = text::wrap_words(&help, 68);
-    let height = help.len() as u16 + 5;
-    let inner = open(buffer, layout::middle(area, 76, height), pen, &title);
-    let meaning = if prompt.asked == Asked::LabName { Meaning::Warn } else { Meaning::Muted };
-    paint::lines(buffer, inner, help.iter().map(|line| pen.line(line, meaning)));
-    let row = Rect { y: inner.y + help.len() as u16, height: 1, ..inner };
+    let columns = area.width.saturating_sub(4).min(76);
+    let room = usize::from(columns.saturating_sub(8));
+    let mut about: Vec<Line> = text::wrap_words(&help, room)
+        .into_iter()
+        .filter(|line| !line.is_empty())
+        .map(|line| pen.line(line, Meaning::Muted))
+        .collect();
+    for paragraph in &prompt.about {
+        let meaning = if paragraph.starts_with('!') { Meaning::Danger } else { Meaning::Warn };
+        about.extend(text::wrap_words(paragraph, room).iter().map(|line| pen.line(line, meaning)));
+    }
+    // The line that is typed in stays on the screen.
+    about.truncate(usize::from(area.height.saturating_sub(5)));
+    let height = about.len() as u16 + 5;
+    let inner = open(buffer, layout::middle(area, columns, height), pen, &title);
+    let row = Rect { y: inner.y + about.len() as u16, height: 1, ..inner };
+    paint::lines(buffer, inner, about);
     let cursor = input_line(buffer, row, pen, "› ", (&prompt.input, placeholder));
     let below = Rect { y: row.y + 1, height: 2, ..inner };
     let mut rows = Vec::new();

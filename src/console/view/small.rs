@@ -26,6 +26,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     if let Some(popup) = state.popups.last() {
         let text = match popup {
             crate::state::popup::Popup::Confirm { lines, .. } => lines.join(" "),
+            crate::state::popup::Popup::Prompt(prompt) if !prompt.about.is_empty() => {
+                prompt.about.join(" ")
+            }
             _ => "a popup is open; it needs more room".to_owned(),
         };
         head.push(pen.line(text, Meaning::Strong));

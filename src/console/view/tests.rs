@@ -6,12 +6,12 @@ use ratatui::backend::TestBackend;
 
 use crate::action::{Action, Screen};
 use crate::bench_support::{NOW_MS, event, full_state};
-use crate::message::{JobKind, Message};
+use crate::message::Message;
 use crate::state::popup::Popup;
 use crate::state::{Connection, Panel, State};
 use crate::update;
 
-fn screen_of(state: &mut State, size: (u16, u16)) -> String {
+pub fn screen_of(state: &mut State, size: (u16, u16)) -> String {
     state.size = size;
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
     terminal.draw(|frame| super::draw(frame, state)).unwrap();
@@ -27,15 +27,15 @@ fn screen_of(state: &mut State, size: (u16, u16)) -> String {
 }
 
 #[track_caller]
-fn shows(state: &mut State, size: (u16, u16), parts: &[&str]) {
+pub fn shows(state: &mut State, size: (u16, u16), parts: &[&str]) {
     let text = screen_of(state, size);
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing at {size:?}:\n{text}");
     }
 }
 
-const SMALL: (u16, u16) = (80, 24);
-const LARGE: (u16, u16) = (200, 60);
+pub const SMALL: (u16, u16) = (80, 24);
+pub const LARGE: (u16, u16) = (200, 60);
 
 #[track_caller]
 fn screen_shows(screen: Screen, parts: &[&str]) {
@@ -65,7 +65,7 @@ fn overview() {
             "░",
             "20%",
             "R roll back to v3 · u undo",
-            "stages",
+            "resources",
             "requests/s",
             "41/s",
             "logs · follow · 2 sources",
@@ -125,8 +125,8 @@ fn gateway() {
             "lambdaAlias = dev",
             "GET /orders",
             "POST /orders",
-            "usage plans",
-            "not",
+            "keys · usage plans",
+            "not edited here",
         ],
     );
 }
@@ -243,11 +243,14 @@ fn a_job_tells_its_clock_and_its_steps() {
         &mut state,
         Message::Progress {
             id: 1,
-            events: vec![labdeck_ops::progress::Progress::Building {
-                done: 12,
-                total: 40,
-                unit: "serde".into(),
-            }],
+            events: vec![(
+                0,
+                labdeck_ops::progress::Progress::Building {
+                    done: 12,
+                    total: 40,
+                    unit: "serde".into(),
+                },
+            )],
         },
     );
     shows(&mut state, SMALL, &["deploy shop · 2.5 s", "12/40 serde", "esc stop"]);
@@ -317,7 +320,7 @@ fn a_failed_connection_says_why_and_what_to_press() {
     update::message(&mut state, Message::ConnectFailed(failure));
     assert!(matches!(state.connection, Connection::Failed(_)));
     shows(&mut state, SMALL, &["● not connected", "the port is taken", "g c"]);
-    assert_ne!(state.job.as_ref().map(|job| &job.kind), Some(&JobKind::Deploy));
+    assert!(state.job.is_none());
 }
 
 fn key(c: char) -> crossterm::event::Event {

@@ -57,6 +57,7 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
         lab: "shop".into(),
         title: String::new(),
         deployed: true,
+        variant: None,
         functions: vec![FunctionStatus {
             name: "a".into(),
             exists: true,

@@ -33,6 +33,17 @@ impl Plan {
         };
         self.steps.iter().any(lost)
     }
+
+    /// What is asked before a plan with warnings is carried out.
+    pub fn question(&self) -> String {
+        format!("deploy {} all the same?", self.lab)
+    }
+
+    /// How many steps have differences that somebody else made since the last deploy.
+    pub fn drifted(&self) -> usize {
+        let drifted = |step: &&Step| step.drift || step.changes.iter().any(|change| change.drift);
+        self.steps.iter().filter(drifted).count()
+    }
 }
 
 /// One step of a plan.

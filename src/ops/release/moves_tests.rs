@@ -68,6 +68,7 @@ fn lab() -> LabStatus {
         lab: "shop".into(),
         title: String::new(),
         deployed: true,
+        variant: None,
         functions: vec![function("a", 1, "1"), function("b", 1, "1")],
         apis: vec![ApiStatus {
             name: "shop".into(),

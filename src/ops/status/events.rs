@@ -171,11 +171,10 @@ async fn read_topic(target: &Target, name: &str) -> Result<TopicStatus> {
         protocol: live.protocol,
         endpoint: live.endpoint,
     });
-    Ok(TopicStatus {
-        name: name.to_owned(),
-        exists: found.is_some(),
-        subscriptions: subscriptions.collect(),
-    })
+    // SNS lists them in an order of its own.
+    let mut subscriptions: Vec<_> = subscriptions.collect();
+    subscriptions.sort_by(|a, b| (&a.protocol, &a.endpoint).cmp(&(&b.protocol, &b.endpoint)));
+    Ok(TopicStatus { name: name.to_owned(), exists: found.is_some(), subscriptions })
 }
 
 async fn read_mappings(target: &Target, blueprint: &Blueprint) -> Result<Vec<MappingStatus>> {

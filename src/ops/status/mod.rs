@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::live;
 use crate::release::annotate;
 use crate::release::pointer::{Pointer, Split};
+use crate::variant;
 
 /// A lab and what is deployed of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +36,8 @@ pub struct LabStatus {
     pub title: String,
     /// Whether anything of it is live.
     pub deployed: bool,
+    /// The variant whose definitions the APIs have; `None` when they have none or several.
+    pub variant: Option<String>,
     /// Functions, in the blueprint's order.
     pub functions: Vec<FunctionStatus>,
     /// APIs, in the blueprint's order.
@@ -213,9 +216,10 @@ pub async fn read_releases(engine: &Engine, blueprint: &Blueprint) -> Result<Lab
     let tables = try_join_all(blueprint.tables.iter().map(|table| read_table(target, table)));
     let apis = read_apis(target, blueprint);
     let chaos = chaos::status(engine, blueprint);
-    let ((functions, tables), (apis, chaos)) =
+    let ((functions, tables), ((apis, variant), chaos)) =
         try_join(try_join(functions, tables), try_join(apis, chaos)).await?;
-    Ok(assembled(target, blueprint, functions, tables, apis, chaos))
+    let status = assembled(target, blueprint, functions, tables, apis, chaos);
+    Ok(LabStatus { variant, ..status })
 }
 
 /// Reads again what changes in a lab that runs, for a screen that is refreshed all the time: one call
@@ -295,6 +299,7 @@ async fn changes(
     let mut status = assembled(target, blueprint, functions, tables, apis, chaos);
     status.events = events::refresh(target, blueprint, &last.events).await?;
     status.access = last.access.clone();
+    status.variant.clone_from(&last.variant);
     Ok(Some(status))
 }
 
@@ -312,6 +317,7 @@ fn assembled(
         lab: blueprint.name.clone(),
         title: blueprint.title.clone(),
         deployed,
+        variant: None,
         functions,
         apis,
         tables,
@@ -426,13 +432,18 @@ async fn read_table(target: &Target, table: &Table) -> Result<TableStatus> {
     })
 }
 
-async fn read_apis(target: &Target, blueprint: &Blueprint) -> Result<Vec<ApiStatus>> {
+/// The APIs of a lab, and the variant that they are in.
+async fn read_apis(
+    target: &Target,
+    blueprint: &Blueprint,
+) -> Result<(Vec<ApiStatus>, Option<String>)> {
     let live = live::rest_apis(target).await?;
     let ids = blueprint.apis.iter().map(|api| {
         let own = own_api(&live, &api.name, &blueprint.name);
         (api.name.as_str(), own.and_then(|api| api.id.clone()))
     });
-    try_join_all(ids.map(|(name, id)| read_api(target, name, id))).await
+    let apis = try_join_all(ids.map(|(name, id)| read_api(target, name, id))).await?;
+    Ok((apis, variant::live_in(&live, blueprint)))
 }
 
 async fn read_api(target: &Target, name: &str, id: Option<String>) -> Result<ApiStatus> {
