@@ -17,6 +17,29 @@ struct Shared {
     parser: vt100::Parser,
     ended: bool,
     bytes: u64,
+    /// Whether a frame has begun that is not whole yet.
+    drawing: bool,
+    /// The last bytes: the mark of a frame may come in two parts.
+    last: Vec<u8>,
+}
+
+/// Marks of a frame's begin and end: synchronized output.
+const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
+const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
+
+impl Shared {
+    fn take(&mut self, bytes: &[u8]) {
+        self.parser.process(bytes);
+        self.bytes += bytes.len() as u64;
+        self.last.extend_from_slice(bytes);
+        let mark = |mark: &[u8]| self.last.windows(mark.len()).rposition(|part| part == mark);
+        match (mark(FRAME_BEGINS), mark(FRAME_ENDS)) {
+            (None, None) => {}
+            (begins, ends) => self.drawing = begins > ends,
+        }
+        let kept = self.last.len().saturating_sub(FRAME_ENDS.len() - 1);
+        self.last.drain(..kept);
+    }
 }
 
 /// A size that a terminal can have.
@@ -30,6 +53,7 @@ pub struct Console {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
+    patience: Duration,
 }
 
 impl Console {
@@ -68,6 +92,8 @@ impl Console {
                 parser: vt100::Parser::new(cells(rows), cells(columns), 0),
                 ended: false,
                 bytes: 0,
+                drawing: false,
+                last: Vec::new(),
             }),
             Condvar::new(),
         ));
@@ -84,13 +110,18 @@ impl Console {
                     changed.notify_all();
                     return;
                 }
-                shared.parser.process(&buffer[..read]);
-                shared.bytes += read as u64;
+                shared.take(&buffer[..read]);
                 changed.notify_all();
             }
         });
         let writer = pair.master.take_writer().unwrap();
-        Self { shared, master: pair.master, writer, child }
+        Self { shared, master: pair.master, writer, child, patience: PATIENCE }
+    }
+
+    /// How long the screen may take to show something from now on.
+    pub fn patient(&mut self, patience: Duration) -> &mut Self {
+        self.patience = patience;
+        self
     }
 
     /// Types text; `\r` is Enter, `\x1b` Escape, `\x03` Ctrl-C.
@@ -121,12 +152,12 @@ impl Console {
         let start = Instant::now();
         let mut shared = lock.lock().unwrap();
         loop {
-            if condition(shared.parser.screen()) {
+            if !shared.drawing && condition(shared.parser.screen()) {
                 drop(shared);
                 return self;
             }
             let ended = shared.ended;
-            if ended || start.elapsed() >= PATIENCE {
+            if ended || start.elapsed() >= self.patience {
                 let text = shared.parser.screen().contents();
                 // The thread that reads must not find a lock that a panic has poisoned.
                 drop(shared);
@@ -139,12 +170,15 @@ impl Console {
 
     /// The screen's text now.
     pub fn text(&self) -> String {
-        self.shared.0.lock().unwrap().parser.screen().contents()
+        self.look(vt100::Screen::contents)
     }
 
-    /// Looks at the screen now.
+    /// Looks at the screen now: at a whole frame.
     pub fn look<T>(&self, at: impl FnOnce(&vt100::Screen) -> T) -> T {
-        at(self.shared.0.lock().unwrap().parser.screen())
+        let (lock, changed) = &*self.shared;
+        let shared = lock.lock().unwrap();
+        let shared = changed.wait_while(shared, |shared| shared.drawing && !shared.ended).unwrap();
+        at(shared.parser.screen())
     }
 
     /// Bytes the program wrote so far.
@@ -176,7 +210,7 @@ impl Console {
         let (lock, changed) = &*self.shared;
         let mut shared = lock.lock().unwrap();
         while !shared.ended {
-            if start.elapsed() >= PATIENCE {
+            if start.elapsed() >= self.patience {
                 let text = shared.parser.screen().contents();
                 drop(shared);
                 panic!("the program did not end; the screen:\n{text}");
