@@ -190,7 +190,7 @@ impl Seen {
 ///
 /// A check that does not hold is no failure: the report says so. Checks that depend on logs or on
 /// policies are looked at again for some seconds. `confirm` is asked before a deploy whose plan has
-/// warnings is carried out; without it such a plan is carried out.
+/// warnings is carried out; without it such a plan is carried out unless it loses data.
 ///
 /// # Errors
 /// Those of the action.
