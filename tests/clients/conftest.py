@@ -71,6 +71,14 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    # It imports this file.
+    from matrix import Bench
+
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
     cloud = Cloud(tmp_path_factory.mktemp("state"))
     yield cloud

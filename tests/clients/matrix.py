@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 
-from conftest import BINARY, Cloud
+from conftest import BINARY, REGION, Cloud
 from inventory import differences, inventory
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -88,6 +88,11 @@ class Bench:
             return Ended(process.returncode, output)
         assert process.returncode in status, f"{words}: {process.returncode}\n{output}"
         return output
+
+
+def as_aws(cloud):
+    """The flags by which a command takes the cloud for AWS."""
+    return ["--target", "aws", "--region", REGION, "--endpoint-url", cloud.endpoint]
 
 
 def admin(cloud, method, path, body=None):

@@ -5,16 +5,11 @@ import os
 import re
 
 import pytest
-from conftest import REGION, Cloud
-from matrix import Bench
+from conftest import Cloud
+from matrix import as_aws
 from operations import changed
 
 ARM = [("lab.toml", "memory_mb = 128\n", 'memory_mb = 128\narchitecture = "arm64"\n')]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("builds"))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +29,7 @@ def arm(bench, cloud):
 def plan(bench, cloud, labs, path):
     """Plans the lab for an account like AWS's, with these folders of programs."""
     keys = {name: value for name, value in cloud.environment.items() if name.startswith("AWS_")}
-    there = ["--target", "aws", "--region", REGION, "--endpoint-url", cloud.endpoint]
+    there = as_aws(cloud)
     environment = {**keys, "PATH": path, "CARGO_HOME": str(bench.directory)}
     return bench.run(cloud, labs, "plan", "greet", *there, status=None, environment=environment)
 
@@ -59,7 +54,7 @@ def test_another_processor_is_built_with_the_tool_that_is_there(bench, cloud, ar
 
 def doctor(bench, cloud):
     keys = {name: value for name, value in cloud.environment.items() if name.startswith("AWS_")}
-    there = ["--target", "aws", "--region", REGION, "--endpoint-url", cloud.endpoint]
+    there = as_aws(cloud)
     return bench.run(cloud, bench.repository_labs, "doctor", *there, status=None, environment=keys)
 
 

@@ -4,8 +4,8 @@ By default a sample of the calls is struck; `LABDECK_MATRIX=full tests/clients/r
 """
 
 import pytest
-from conftest import REGION, Cloud, eventually
-from matrix import FULL, admin, clear_faults, met_at, set_fault, told
+from conftest import Cloud, eventually
+from matrix import FULL, admin, as_aws, clear_faults, met_at, set_fault, told
 from operations import SAMPLED, WHOLE, operations
 
 # Calls struck by each fault of each operation and lab by default.
@@ -66,7 +66,7 @@ def test_a_run_whose_credentials_expire_goes_on_after_a_new_login(labs, tmp_path
         f"[lab]\naws_access_key_id={keys['AWS_ACCESS_KEY_ID']}\n"
         f"aws_secret_access_key={keys['AWS_SECRET_ACCESS_KEY']}\n"
     )
-    there = ["--target", "aws", "--profile", "lab", "--region", REGION, "--endpoint-url", cloud.endpoint]
+    there = ["--profile", "lab", *as_aws(cloud)]
     environment = {
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
         "AWS_CONFIG_FILE": str(tmp_path / "config"),

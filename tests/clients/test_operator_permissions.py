@@ -12,7 +12,7 @@ import signal
 import pytest
 from botocore.exceptions import ClientError
 from conftest import REGION, SESSION, Cloud, eventually, trust
-from matrix import FULL, REPOSITORY, Bench, admin
+from matrix import FULL, REPOSITORY, admin
 from operations import CHANGES, SAMPLED, WHOLE, changed
 
 DOCUMENT = REPOSITORY / "docs" / "aws-permissions.md"
@@ -76,11 +76,6 @@ def statements(asked):
 
 def policy(statements):
     return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("permissions"))
 
 
 @pytest.fixture(scope="module")
