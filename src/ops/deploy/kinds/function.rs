@@ -1,14 +1,10 @@
 //! Functions: code, configuration, reserved concurrency.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
-use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, Concurrency, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration,
-    LastUpdateStatus, Runtime, State, TracingConfig, TracingMode,
+    Concurrency, FunctionConfiguration, LastUpdateStatus, State, TracingMode,
 };
 use futures_util::future::{try_join, try_join_all};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
@@ -22,23 +18,18 @@ use super::log_group::function_log_group;
 use super::{alias, log_group, permission, provisioned, role};
 use crate::deploy::graph::Planner;
 use crate::deploy::observe::{Live, Owner};
-use crate::deploy::pack::Code;
 use crate::deploy::plan::{Change, Verb};
-use crate::deploy::race::overtaken;
 use crate::deploy::resolve::Resolver;
-use crate::deploy::run::{StepRun, missing};
-use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec, changes};
+use crate::deploy::run::missing;
+use crate::deploy::settings::{Found, Settings, Shown, Spec, changes};
 use crate::deploy::wanted::{CodeId, Wanted};
-use crate::live::{self, LAB_TAG, existing};
+use crate::live;
 use crate::right_size;
+
+mod steps;
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "function";
-/// The slowest line that an upload is tried over, in KiB a second.
-const SLOWEST_UPLOAD: u64 = 128;
-/// How long a function may take to become active or updated (the SDKs' waiters: 300 times 1 s).
-const SETTLE: Duration = Duration::from_mins(5);
-
 /// What a function is set to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FunctionSettings {
@@ -66,6 +57,8 @@ pub struct FunctionSettings {
 
 /// What the plan calls the copy of a function that is measured.
 pub const COPY: &str = "function copy";
+/// Most bytes of a function's environment, measured as the JSON of its variables (Lambda quotas: 4 KB).
+const MOST_ENVIRONMENT_BYTES: usize = 4096;
 /// Fields that an upload of code sets.
 const OF_CODE: [&str; 2] = ["code", "processor"];
 /// The field that calls of its own set.
@@ -183,6 +176,7 @@ fn wanted_function(
             environment.insert(name.clone(), value);
         }
     }
+    check_environment(&function.name, &environment)?;
     let role = resolver.role.clone();
     let settings = FunctionSettings {
         code: code.map(|code| code.sha256.clone()).unwrap_or_default(),
@@ -227,6 +221,20 @@ fn wanted_function(
         counts: counts.collect(),
         needs,
     })
+}
+
+/// Lambda measures the environment with everything written out: prefixed names, ARNs, URLs.
+fn check_environment(function: &str, environment: &BTreeMap<String, String>) -> Result<()> {
+    let bytes = serde_json::to_string(environment).unwrap_or_default().len();
+    if bytes <= MOST_ENVIRONMENT_BYTES {
+        return Ok(());
+    }
+    let why = format!(
+        "with names, ARNs and URLs written out it has {bytes} bytes, and Lambda takes at most \
+         {MOST_ENVIRONMENT_BYTES}"
+    );
+    Err(Failure::new(FailureKind::Invalid, format!("settling the environment of {function}"), why)
+        .next("shorten its values, or the prefix in front of the names"))
 }
 
 /// Values of parameters that are the whole of a live environment variable, or a live number of
@@ -454,18 +462,6 @@ pub fn plan_destroy(planner: &mut Planner<'_>, after: &[usize]) {
     }
 }
 
-/// An upload has time to travel before its answer is due.
-fn patient_upload(target: &Target, zip: &[u8]) -> aws_sdk_lambda::config::Builder {
-    let kilobytes = u64::try_from(zip.len() / 1024).unwrap_or(u64::MAX);
-    let travels = Duration::from_secs(kilobytes / SLOWEST_UPLOAD);
-    aws_sdk_lambda::config::Builder::new().timeout_config(
-        TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .read_timeout(target.answer_timeout() + travels)
-            .build(),
-    )
-}
-
 impl Wanted {
     pub(super) fn function(&self, name: &str) -> Result<&WantedFunction> {
         let function = self.functions.iter().find(|function| function.name == name);
@@ -473,275 +469,16 @@ impl Wanted {
     }
 }
 
-fn environment(settings: &FunctionSettings) -> Environment {
-    let variables: HashMap<String, String> =
-        settings.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    Environment::builder().set_variables(Some(variables)).build()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn tracing(settings: &FunctionSettings) -> TracingConfig {
-    let mode = if settings.tracing { TracingMode::Active } else { TracingMode::PassThrough };
-    TracingConfig::builder().mode(mode).build()
-}
-
-impl StepRun {
-    pub(crate) async fn on_function(&self, action: &FunctionAction) -> Result<()> {
-        match action {
-            FunctionAction::Create(name) => self.create_function(name).await,
-            FunctionAction::Code { name, last } => self.update_code(name, *last).await,
-            FunctionAction::Configure { name, configuration, reserved } => {
-                if *configuration {
-                    self.update_configuration(name).await?;
-                }
-                if *reserved {
-                    self.set_reserved(name).await?;
-                }
-                self.remember_function(name).await
-            }
-            FunctionAction::Delete(name) => self.delete_function(name).await,
-            FunctionAction::EndCopy { name, copy } => {
-                let arn = self.context.wanted.place.function(name);
-                self.patiently(|| right_size::end_copy(self.target(), &arn, copy)).await
-            }
-        }
-    }
-
-    fn code(&self, name: &str) -> Result<&Code> {
-        self.context.code.get(name).ok_or_else(|| missing("code of function", name))
-    }
-
-    async fn create_function(&self, name: &str) -> Result<()> {
-        let function = self.context.wanted.function(name)?;
-        let settings = &function.spec.settings;
-        let code = self.code(name)?;
-        let dead_letter = settings.dead_letter.as_ref();
-        let dead_letter =
-            dead_letter.map(|arn| DeadLetterConfig::builder().target_arn(arn).build());
-        let mut call = self
-            .target()
-            .lambda()
-            .create_function()
-            .function_name(name)
-            .runtime(Runtime::from("provided.al2023"))
-            .handler("bootstrap")
-            .role(&settings.role)
-            .code(FunctionCode::builder().zip_file(Blob::new(&*code.zip)).build())
-            .architectures(Architecture::from(code.architecture))
-            .memory_size(settings.memory)
-            .timeout(settings.timeout)
-            .description(&settings.description)
-            .environment(environment(settings))
-            .set_dead_letter_config(dead_letter)
-            .tags(LAB_TAG, &self.context.wanted.lab)
-            .tags(APPLIED_TAG, function.spec.record.text());
-        if settings.tracing {
-            call = call.tracing_config(tracing(settings));
-        }
-        if let Some(config) = &function.asynchronous {
-            call = call.tags(asynchronous::TAG, config.record.text());
-        }
-        if function.provisioned.is_some() {
-            call = call.tags(provisioned::TAG, provisioned::MARK);
-        }
-        let made = self
-            .patiently(|| async {
-                call.clone()
-                    .customize()
-                    .config_override(patient_upload(self.target(), &code.zip))
-                    .send()
-                    .await
-                    .map_err(|e| Failure::from_sdk(format!("creating function {name}"), &e))
-            })
-            .await;
-        match made {
-            Ok(_) => {}
-            // Made by the attempt before, whose answer was lost.
-            Err(failure) if failure.kind == FailureKind::Conflict => {}
-            Err(failure) => return Err(failure),
-        }
-        self.settled(name).await?;
-        if settings.reserved.is_some() { self.set_reserved(name).await } else { Ok(()) }
-    }
-
-    async fn update_code(&self, name: &str, last: bool) -> Result<()> {
-        let code = self.code(name)?;
-        let done = self
-            .patiently(|| async {
-                let what = format!("updating the code of {name}");
-                let revision = self.unchanged(name, what, of_code).await?;
-                self.target()
-                    .lambda()
-                    .update_function_code()
-                    .function_name(name)
-                    .zip_file(Blob::new(&*code.zip))
-                    .architectures(Architecture::from(code.architecture))
-                    .set_revision_id(revision)
-                    .customize()
-                    .config_override(patient_upload(self.target(), &code.zip))
-                    .send()
-                    .await
-                    .map(|_| ())
-                    .map_err(|e| Failure::from_sdk(format!("updating the code of {name}"), &e))
-            })
-            .await;
-        let wanted = &self.context.wanted.function(name)?.spec.settings;
-        self.unless_made(name, done, |live| live.code == wanted.code).await?;
-        let remembered = async { if last { self.remember_function(name).await } else { Ok(()) } };
-        try_join(self.settled(name), remembered).await.map(|_| ())
-    }
-
-    async fn update_configuration(&self, name: &str) -> Result<()> {
-        let settings = &self.context.wanted.function(name)?.spec.settings;
-        let live = self.context.live.functions.get(name).map(|live| &live.found.settings);
-        let traced = live.is_some_and(|live| live.tracing) || settings.tracing;
-        let dead = live.is_some_and(|live| live.dead_letter.is_some());
-        // An empty ARN takes a dead-letter queue away.
-        let dead_letter = (dead || settings.dead_letter.is_some()).then(|| {
-            let arn = settings.dead_letter.as_deref().unwrap_or_default();
-            DeadLetterConfig::builder().target_arn(arn).build()
-        });
-        let done = self
-            .patiently(|| async {
-                let what = format!("updating the settings of {name}");
-                let revision = self.unchanged(name, what, configured).await?;
-                self.target()
-                    .lambda()
-                    .update_function_configuration()
-                    .function_name(name)
-                    .role(&settings.role)
-                    .memory_size(settings.memory)
-                    .timeout(settings.timeout)
-                    .description(&settings.description)
-                    .environment(environment(settings))
-                    .set_tracing_config(traced.then(|| tracing(settings)))
-                    .set_dead_letter_config(dead_letter.clone())
-                    .set_revision_id(revision)
-                    .send()
-                    .await
-                    .map(|_| ())
-                    .map_err(|e| Failure::from_sdk(format!("updating the settings of {name}"), &e))
-            })
-            .await;
-        let as_wanted = |live: &FunctionSettings| configured(live) == configured(settings);
-        self.unless_made(name, done, as_wanted).await?;
-        self.settled(name).await.map(|_| ())
-    }
-
-    /// The revision of a function that is, in the part that `part` picks, still what was planned with, or
-    /// is what is wanted already.
-    async fn unchanged(
-        &self,
-        name: &str,
-        what: String,
-        part: impl Fn(&FunctionSettings) -> FunctionSettings,
-    ) -> Result<Option<String>> {
-        let now = self.settled_or_failed(name).await?;
-        let revision = now.revision_id.clone();
-        let Some(planned) = self.context.live.functions.get(name) else { return Ok(revision) };
-        let planned = part(&planned.found.settings);
-        let now = part(&settings_of(configuration_of(now), None));
-        if now == planned || now == part(&self.context.wanted.function(name)?.spec.settings) {
-            return Ok(revision);
-        }
-        // As changes from what was planned with to what is there now.
-        let planned = Found { settings: planned, ..Found::default() };
-        let theirs = changes(&Spec::new(now), &planned).into_iter().map(|change| change.text);
-        Err(overtaken(what, &theirs.collect::<Vec<_>>().join(", ")))
-    }
-
-    /// A guarded update that is refused since the function changed in between may have been refused
-    /// its own repetition, when the first answer was lost: what is live says it.
-    async fn unless_made(
-        &self,
-        name: &str,
-        done: Result<()>,
-        made: impl Fn(&FunctionSettings) -> bool,
-    ) -> Result<()> {
-        match done {
-            Err(failure) if failure.has_code(&["PreconditionFailedException"]) => {
-                let live = live::function(self.target(), name).await?;
-                let configuration = live.and_then(|live| live.configuration);
-                match configuration.map(|live| settings_of(live, None)) {
-                    Some(live) if made(&live) => Ok(()),
-                    _ => Err(failure),
-                }
-            }
-            other => other,
-        }
-    }
-
-    async fn set_reserved(&self, name: &str) -> Result<()> {
-        let reserved = self.context.wanted.function(name)?.spec.settings.reserved;
-        let what = format!("setting the reserved concurrency of {name}");
-        self.patiently(|| async {
-            let lambda = self.target().lambda();
-            if let Some(count) = reserved {
-                let call = lambda.put_function_concurrency().function_name(name);
-                let done = call.reserved_concurrent_executions(count).send().await;
-                return done.map(|_| ()).map_err(|e| Failure::from_sdk(&what, &e));
-            }
-            let done = lambda.delete_function_concurrency().function_name(name).send().await;
-            existing(done.map_err(|e| Failure::from_sdk(&what, &e))).map(|_| ())
-        })
-        .await
-    }
-
-    /// Writes down what a function was given.
-    async fn remember_function(&self, name: &str) -> Result<()> {
-        let record = self.context.wanted.function(name)?.spec.record.text();
-        self.tag_function(name, APPLIED_TAG, &record).await
-    }
-
-    pub(super) async fn tag_function(&self, name: &str, key: &str, value: &str) -> Result<()> {
-        let arn = self.context.wanted.place.function(name);
-        self.patiently(|| async {
-            let call = self.target().lambda().tag_resource().resource(&arn).tags(key, value);
-            let done = call.send().await;
-            done.map_err(|e| Failure::from_sdk(format!("tagging function {name}"), &e))
-        })
-        .await
-        .map(|_| ())
-    }
-
-    /// Waits until the function can be used and no update of it runs.
-    pub(super) async fn settled(&self, name: &str) -> Result<GetFunctionConfigurationOutput> {
-        let function = self.settled_or_failed(name).await?;
-        let what = || format!("waiting for function {name}");
-        if function.state == Some(State::Failed) {
-            let why = function.state_reason.unwrap_or_else(|| "its creation failed".to_owned());
-            return Err(Failure::new(FailureKind::Service, what(), why));
-        }
-        if function.last_update_status == Some(LastUpdateStatus::Failed) {
-            let why = function
-                .last_update_status_reason
-                .unwrap_or_else(|| "its update failed".to_owned());
-            return Err(Failure::new(FailureKind::Service, what(), why));
-        }
-        Ok(function)
-    }
-
-    async fn settled_or_failed(&self, name: &str) -> Result<GetFunctionConfigurationOutput> {
-        let waits_for = format!("function {name} to become active");
-        self.until(&waits_for, SETTLE, || async {
-            let call = self.target().lambda().get_function_configuration().function_name(name);
-            let what = format!("reading function {name}");
-            let function = call.send().await.map_err(|e| Failure::from_sdk(what, &e))?;
-            let usable = matches!(
-                function.state,
-                None | Some(State::Active | State::Inactive | State::Failed)
-            );
-            let updating = function.last_update_status == Some(LastUpdateStatus::InProgress);
-            Ok((usable && !updating).then_some(function))
-        })
-        .await
-    }
-
-    async fn delete_function(&self, name: &str) -> Result<()> {
-        self.patiently(|| async {
-            let done = self.target().lambda().delete_function().function_name(name).send().await;
-            existing(done.map_err(|e| Failure::from_sdk(format!("deleting function {name}"), &e)))
-        })
-        .await
-        .map(|_| ())
+    #[test]
+    fn an_environment_is_measured_as_it_will_be() {
+        let of = |bytes: usize| BTreeMap::from([("NAME".to_owned(), "x".repeat(bytes))]);
+        // {"NAME":"…"}
+        assert!(check_environment("f", &of(4085)).is_ok());
+        let failure = check_environment("f", &of(4086)).map_err(|failure| failure.to_string());
+        assert!(failure.is_err_and(|text| text.contains("4097 bytes")));
     }
 }
