@@ -19,4 +19,4 @@ pub use failure::{Failure, FailureKind, Result};
 pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, default_state_dir};
 pub use operations::is_mutating;
 pub use renew::Renewal;
-pub use target::{Target, TargetChoice, TargetOptions};
+pub use target::{ANSWER_TIMEOUT, Target, TargetChoice, TargetOptions};

@@ -27,7 +27,7 @@ use crate::transport;
 /// Region of the local cloud.
 const LOCAL_REGION: &str = "us-east-1";
 /// How long an answer is waited for when nothing else was said.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which cloud is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

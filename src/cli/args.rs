@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use labdeck_aws::{TargetChoice, TargetOptions};
+use labdeck_aws::{ANSWER_TIMEOUT, TargetChoice, TargetOptions};
 use serde::Deserialize;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
@@ -91,7 +91,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "SECONDS",
-        default_value_t = 30,
+        default_value_t = ANSWER_TIMEOUT.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=600),
         env = "LABDECK_ANSWER_TIMEOUT"
     )]

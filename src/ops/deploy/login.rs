@@ -18,17 +18,8 @@ impl StepRun {
     /// A call that was refused for its credentials did nothing, and a step can be repeated from any
     /// point.
     pub(super) async fn perform_logged_in(&self, action: &Action) -> Result<()> {
-        loop {
-            match self.perform(action).await {
-                Err(failure) if failure.wants_login() => self.new_login(failure).await?,
-                done => return done,
-            }
-        }
-    }
-
-    async fn new_login(&self, failure: Failure) -> Result<()> {
         let say = |text: String| self.waiting(text, None);
-        Box::pin(new_login(self.target(), &self.cancel, failure, say)).await
+        again(self.target(), &self.cancel, say, || self.perform(action)).await
     }
 }
 
@@ -42,13 +33,26 @@ pub(super) async fn logged_in<T, Read>(
 where
     Read: Future<Output = Result<T>>,
 {
+    let say = |text: String| {
+        reporter.report(Progress::Phase { name: format!("waiting for {text}") });
+    };
+    again(target, cancel, say, || Box::pin(read())).await
+}
+
+/// Does `work`, and does it again whenever the credentials expired meanwhile and there are new ones.
+async fn again<T, Work>(
+    target: &Target,
+    cancel: &CancellationToken,
+    say: impl Fn(String),
+    mut work: impl FnMut() -> Work,
+) -> Result<T>
+where
+    Work: Future<Output = Result<T>>,
+{
     loop {
-        match Box::pin(read()).await {
+        match work().await {
             Err(failure) if failure.wants_login() => {
-                let say = |text: String| {
-                    reporter.report(Progress::Phase { name: format!("waiting for {text}") });
-                };
-                Box::pin(new_login(target, cancel, failure, say)).await?;
+                Box::pin(new_login(target, cancel, failure, &say)).await?;
             }
             done => return done,
         }
