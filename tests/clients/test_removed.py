@@ -108,3 +108,15 @@ def test_a_destroy_removes_what_was_taken_out_before(petstore, reduced, cloud):
     assert "nothing is left" in said
     assert names(cloud) == OTHERS
     assert roles_and_groups(cloud) == (["theirs"], ["/aws/lambda/theirs"])
+
+
+def test_what_would_take_too_long_to_look_through_is_said(petstore):
+    cloud = petstore.deploy.account(petstore.deploy.after)
+    try:
+        for number in range(102):
+            cloud.client("sqs").create_queue(QueueName=f"foreign-{number}")
+        said = petstore.bench.run(cloud, petstore.labs, "plan", "petstore")
+        assert "queues of this lab that lab.toml does not name any more were not looked for" in said
+        assert "labdeck:lab=petstore" in said
+    finally:
+        cloud.stop()

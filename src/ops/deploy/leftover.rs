@@ -4,7 +4,7 @@
 //! APIs, keys, usage plans and event source mappings come with their tags in lists, and are found where
 //! they are read. Everything else is listed by its service without tags, which are asked for one by one:
 //! of what the blueprint names, and of what labdeck can't have made, they are not. Whoever may not list a
-//! kind or read its tags is told that it was not looked for.
+//! kind or read its tags, or has too many of a kind, is told that it was not looked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,18 +23,21 @@ use crate::right_size::copy_of;
 
 /// Tags that are asked for at once.
 const SIDE_BY_SIDE: usize = 16;
+/// The most resources of a kind that are asked for their tags: more would hold up every plan for longer
+/// than what may be found is worth.
+const MOST_ASKED: usize = 100;
 
 /// Finds what is left of the lab beside what it names.
 pub(super) async fn find(target: &Target, wanted: &Wanted) -> Result<Live> {
     let access = format!("{ACCESS}{}/", wanted.lab);
     let (functions, tables, queues, topics, roles, alarms, access) = tokio::try_join!(
-        seen("functions", functions(target, wanted)),
-        seen("tables", tables(target, wanted)),
-        seen("queues", queues(target, wanted)),
-        seen("topics", topics(target, wanted)),
-        seen("roles", roles(target, wanted)),
-        seen("alarms", alarms(target, wanted)),
-        seen("log groups", log_groups(target, wanted, &access)),
+        seen(wanted, "functions", functions(target, wanted)),
+        seen(wanted, "tables", tables(target, wanted)),
+        seen(wanted, "queues", queues(target, wanted)),
+        seen(wanted, "topics", topics(target, wanted)),
+        seen(wanted, "roles", roles(target, wanted)),
+        seen(wanted, "alarms", alarms(target, wanted)),
+        seen(wanted, "log groups", log_groups(target, wanted, &access)),
     )?;
     let mut live = Live::default();
     let mut note = |unseen: Option<String>| live.unseen.extend(unseen);
@@ -52,7 +55,8 @@ pub(super) async fn find(target: &Target, wanted: &Wanted) -> Result<Live> {
 
 /// Log groups of the lab's functions that are gone by now, in an account that may have many groups.
 pub(super) async fn orphaned_log_groups(target: &Target, wanted: &Wanted) -> Result<Live> {
-    let (log_groups, unseen) = seen("log groups", log_groups(target, wanted, FUNCTIONS)).await?;
+    let looking = log_groups(target, wanted, FUNCTIONS);
+    let (log_groups, unseen) = seen(wanted, "log groups", looking).await?;
     Ok(Live { log_groups, unseen: unseen.into_iter().collect(), ..Live::default() })
 }
 
@@ -73,8 +77,9 @@ pub(super) fn add(live: &mut Live, left: Live) {
 
 type Named<T> = BTreeMap<String, T>;
 
-/// What was found of a kind, or what is said where it may not be listed.
+/// What was found of a kind, or what is said where it may not be listed or is too much to look through.
 async fn seen<T>(
+    wanted: &Wanted,
     kind: &str,
     looking: impl Future<Output = Result<Named<T>>>,
 ) -> Result<(Named<T>, Option<String>)> {
@@ -85,6 +90,14 @@ async fn seen<T>(
                 "{kind} of this lab that lab.toml does not name any more were not looked for: {}; \
                  docs/aws-permissions.md says what to allow",
                 failure.why
+            );
+            Ok((BTreeMap::new(), Some(note)))
+        }
+        Err(failure) if failure.kind == FailureKind::Refused => {
+            let note = format!(
+                "{kind} of this lab that lab.toml does not name any more were not looked for: {}; \
+                 the Tag Editor of the AWS console finds them by the tag {LAB_TAG}={}",
+                failure.why, wanted.lab
             );
             Ok((BTreeMap::new(), Some(note)))
         }
@@ -101,6 +114,9 @@ fn split<T>(
 }
 
 /// Asks `look` for each of the names that the lab does not have, several at a time.
+///
+/// # Errors
+/// Refused when there are too many to ask.
 async fn each<T, Look>(
     names: impl IntoIterator<Item = String>,
     known: &BTreeSet<&str>,
@@ -109,8 +125,14 @@ async fn each<T, Look>(
 where
     Look: Future<Output = Result<Option<(String, T)>>>,
 {
-    let others = names.into_iter().filter(|name| !known.contains(name.as_str()));
-    let looking = iter(others.map(look).collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
+    let others: Vec<_> =
+        names.into_iter().filter(|name| !known.contains(name.as_str())).collect();
+    if others.len() > MOST_ASKED {
+        let why = format!("each of {} others would be asked for its tags", others.len());
+        return Err(Failure::new(FailureKind::Refused, "looking for what is left", why));
+    }
+    let looking =
+        iter(others.into_iter().map(look).collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
     let found: Vec<Option<(String, T)>> = looking.try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
