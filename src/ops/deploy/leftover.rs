@@ -125,8 +125,7 @@ async fn each<T, Look>(
 where
     Look: Future<Output = Result<Option<(String, T)>>>,
 {
-    let others: Vec<_> =
-        names.into_iter().filter(|name| !known.contains(name.as_str())).collect();
+    let others: Vec<_> = names.into_iter().filter(|name| !known.contains(name.as_str())).collect();
     if others.len() > MOST_ASKED {
         let why = format!("each of {} others would be asked for its tags", others.len());
         return Err(Failure::new(FailureKind::Refused, "looking for what is left", why));
