@@ -4,8 +4,9 @@ what is somebody else's stays, however it is called."""
 import shutil
 
 import pytest
-from conftest import Cloud, trust
+from conftest import Cloud, eventually, trust
 from inventory import differences, inventory, pages
+from matrix import clear_faults, set_fault
 
 REFUSED, PENDING = 3, 2
 # What is left of the lab: an API that needs nothing else.
@@ -108,6 +109,30 @@ def test_a_destroy_removes_what_was_taken_out_before(petstore, reduced, cloud):
     assert "nothing is left" in said
     assert names(cloud) == OTHERS
     assert roles_and_groups(cloud) == (["theirs"], ["/aws/lambda/theirs"])
+
+
+def test_a_log_group_that_late_lines_make_anew_is_removed_too(petstore):
+    cloud = petstore.deploy.account(petstore.deploy.after)
+    logs = cloud.client("logs")
+
+    def groups():
+        found = pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix="/aws/lambda/")
+        return {group["logGroupName"] for group in found}
+
+    try:
+        before = groups()
+        set_fault(cloud, "pause", 1, "logs", "DeleteLogGroup")
+        process = petstore.bench.command(cloud, petstore.labs, ["destroy", "petstore"])
+        eventually("all groups but one are gone", lambda: len(groups()) == 1 or process.poll() is not None)
+        # As a function does that was at work as it was deleted.
+        logs.create_log_group(logGroupName=min(before - groups()))
+        clear_faults(cloud)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        assert "nothing is left" in said
+        assert groups() == set()
+    finally:
+        cloud.stop()
 
 
 def test_what_would_take_too_long_to_look_through_is_said(petstore):

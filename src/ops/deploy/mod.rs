@@ -46,12 +46,14 @@ pub use toolchain::HOW_TO_CROSS;
 use crate::engine::Engine;
 use crate::progress::{Progress, Reporter};
 use built::Built;
+use kinds::log_group;
 use lease::Lease;
 use login::logged_in;
 use look::Look;
-use observe::Live;
-use plan::{Endpoint, Left, Plan, Summary};
+use observe::{Live, Owner};
+use plan::{Endpoint, Left, Plan, Step, Summary, Verb};
 use run::Context;
+use settings::Found;
 use toolchain::Tool;
 use wanted::Wanted;
 
@@ -280,6 +282,11 @@ async fn destroying(
         let changed = apply::apply(&plan, &context, reporter, cancel).await?;
         reporter.report(Progress::Phase { name: "looking for what is left".to_owned() });
         let mut live = seen(engine, &look, reporter, cancel).await?;
+        if let Some(again) = came_back(&plan, &live) {
+            let plan = planner::plan_destroy(&context.wanted, &again);
+            apply::apply(&plan, &context, reporter, cancel).await?;
+            live = seen(engine, &look, reporter, cancel).await?;
+        }
         let orphans = leftover::orphaned_log_groups(target, &context.wanted);
         leftover::add(&mut live, orphans.await?);
         let mut notes = plan.notes;
@@ -290,6 +297,21 @@ async fn destroying(
     };
     let result = work.await;
     lease.end(result).await
+}
+
+/// The log groups that this plan deleted and that are there again, if any: the last lines of a function
+/// that was at work as it was deleted make its group anew, without the lab's tag.
+fn came_back(plan: &Plan, live: &Live) -> Option<Live> {
+    let mut again = Live::default();
+    for (name, group) in &live.log_groups {
+        let deleted = |step: &Step| {
+            step.verb == Verb::Delete && step.resource == log_group::RESOURCE && step.name == *name
+        };
+        if plan.steps.iter().any(deleted) {
+            again.log_groups.insert(name.clone(), Found { owner: Owner::Lab, ..group.clone() });
+        }
+    }
+    (!again.log_groups.is_empty()).then_some(again)
 }
 
 /// What is live now of a lab that was looked at before.
