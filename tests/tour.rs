@@ -239,6 +239,11 @@ fn walk(console: &mut Console, tour: &Tour, checkout: Option<&Checkout>) {
         console.keys("j");
     }
     console.keys("\r").shows(&format!("local ▸ {lab} ▸"));
+    // The panel of the same name stands at the left edge.
+    console.until("the list to pick from is closed", |screen| {
+        let words = screen.contents();
+        !words.lines().any(|line| line.find("┌ labs").is_some_and(|at| at > 0))
+    });
     // Nothing of any lab is there: this one is the first, or the others were torn down.
     console.until("the live state of every lab is known", |screen| {
         let words = screen.contents();
