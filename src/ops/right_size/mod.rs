@@ -2,7 +2,7 @@
 //!
 //! The function itself is never touched: its code and settings go into a copy, `FUNCTION-right-size`, with
 //! the same role, which is invoked directly and removed at the end. Nothing points to the copy, so neither
-//! `dev` nor `prod` notice. That there is one is written into the function's tag [`COPY_TAG`] before it is
+//! `dev` nor `prod` notice. That there is one is written into the function's tag `labdeck:right-size` before it is
 //! made: what a run leaves that was killed is removed by the next one, by a deploy and by a destroy.
 
 mod copy;
