@@ -1,7 +1,8 @@
 //! Rate budgets of AWS's control planes, spent before a call is sent.
 //!
-//! Rates: "Amazon API Gateway quotas and important notes" and "Lambda quotas". Keeping below them
-//! beforehand is quicker than being throttled: a throttled call to these services costs seconds.
+//! Rates: "Amazon API Gateway quotas and important notes", "Lambda quotas", "CloudWatch Logs quotas" and
+//! "CloudWatch service quotas". Keeping below them beforehand is quicker than being throttled: a throttled
+//! call to these services costs seconds.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -43,6 +44,18 @@ fn rates(service: &str, operation: &str) -> Vec<Rate> {
             "Invoke" | "GetFunction" => Vec::new(),
             "GetPolicy" => vec![rate("GetPolicy", 67, 15)],
             _ => vec![rate("Lambda", 67, 15)],
+        },
+        "CloudWatch Logs" => match operation {
+            "DescribeLogGroups" => vec![rate("DescribeLogGroups", 100, 10)],
+            "CreateLogGroup" => vec![rate("CreateLogGroup", 100, 10)],
+            "DeleteLogGroup" => vec![rate("DeleteLogGroup", 100, 10)],
+            _ => Vec::new(),
+        },
+        "CloudWatch" => match operation {
+            "DescribeAlarms" => vec![rate("DescribeAlarms", 112, 9)],
+            "PutMetricAlarm" => vec![rate("PutMetricAlarm", 334, 3)],
+            "DeleteAlarms" => vec![rate("DeleteAlarms", 334, 3)],
+            _ => Vec::new(),
         },
         _ => Vec::new(),
     }
