@@ -19,9 +19,9 @@ use support::{Checkout, OpenCloud, Sandbox, repository};
 /// The round trip that is added, in seconds.
 const ROUND_TRIP: f64 = 0.05;
 /// What `--aws-limits` lets wait whatever the rates are: a new role, then a new function.
-const ROLE_AND_FUNCTION: f64 = 6.0 + 3.0;
+const ROLE_AND_FUNCTION: f64 = 4.0 + 3.0;
 /// What `--aws-limits` lets an update of a function take.
-const UPDATE: f64 = 2.0;
+const UPDATE: f64 = 1.0;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();

@@ -48,13 +48,17 @@ impl Timing {
         provisioning: Duration::from_millis(5),
         live_tail_sessions: usize::MAX,
     };
-    /// About as long as on AWS. AWS promises no times: these are ordinary ones for a function from a
-    /// zip file outside a VPC. Of new roles, people report that five seconds mostly do and fifteen not
-    /// always (<https://github.com/aws/aws-cli/issues/7700>, <https://github.com/aws/chalice/pull/172>).
+    /// About as long as on AWS, which promises no times: these are ordinary ones for a function from a
+    /// zip file outside a VPC.
+    ///
+    /// Changes of IAM, roles among them, were measured to take three to four seconds
+    /// (<https://ferkakta.dev/iam-eventual-consistency-is-four-seconds>); an update of a function about
+    /// one (<https://github.com/aws/aws-cdk/pull/18536>). A new function is ready "after a few seconds"
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>).
     pub const AWS: Self = Self {
-        role_propagation: Duration::from_secs(6),
+        role_propagation: Duration::from_secs(4),
         function_creation: Duration::from_secs(3),
-        function_update: Duration::from_secs(2),
+        function_update: Duration::from_secs(1),
         mapping_change: Duration::from_secs(10),
         provisioning: Duration::from_secs(30),
         // CloudWatch Logs quotas, "Live Tail concurrent sessions".

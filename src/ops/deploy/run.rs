@@ -129,7 +129,8 @@ impl StepRun {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            let Some(patience) = patience(&failure, attempt) else { return Err(failure) };
+            let waited = begun.elapsed();
+            let Some(patience) = patience(&failure, attempt, waited) else { return Err(failure) };
             let left = patience.limit.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(failure);
@@ -142,7 +143,7 @@ impl StepRun {
 
     /// Polls until `look` answers something; fails after `limit`.
     ///
-    /// The pauses are an eighth of the time waited so far (5 ms to 1 s), so that what is waited for is
+    /// The pauses are a twentieth of the time waited so far (5 ms to 1 s), so that what is waited for is
     /// seen at most that much late, however long it takes.
     pub(super) async fn until<T, Look>(
         &self,
@@ -170,7 +171,7 @@ impl StepRun {
                 said = true;
                 self.waiting(what, Some(left));
             }
-            let pause = (waited / 8).clamp(Duration::from_millis(5), Duration::from_secs(1));
+            let pause = (waited / 20).clamp(Duration::from_millis(5), Duration::from_secs(1));
             self.pause(pause.min(left)).await?;
         }
     }
@@ -184,9 +185,14 @@ struct Patience {
     limit: Duration,
 }
 
-fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
+/// How to go on after the failure of this attempt (from 0), so long after the first.
+fn patience(failure: &Failure, attempt: u32, waited: Duration) -> Option<Patience> {
     let grows = |first_ms: u64, most: Duration| {
         Duration::from_millis(first_ms.saturating_mul(1 << attempt.min(16))).min(most)
+    };
+    // What takes a time of its own is seen a twentieth of that time late at most.
+    let follows = |least_ms: u64| {
+        (waited / 20).clamp(Duration::from_millis(least_ms), Duration::from_secs(2))
     };
     let says = |text: &str| failure.why.contains(text);
     let new = |reason, pause, limit| Some(Patience { reason, pause, limit });
@@ -197,13 +203,13 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
                 || says("does not have permissions to call")
                 || says("Cannot access stream") =>
         {
-            let pause = grows(500, Duration::from_secs(2));
+            let pause = follows(200);
             new("the role to become usable", pause, Duration::from_mins(2))
         }
         "ResourceConflictException"
             if says("update is in progress") || says("Pending") || says("being created") =>
         {
-            let pause = grows(50, Duration::from_secs(2));
+            let pause = follows(50);
             new("the function's last change to end", pause, Duration::from_mins(5))
         }
         "ConflictException" if says("concurrent modification") => {
@@ -216,7 +222,7 @@ fn patience(failure: &Failure, attempt: u32) -> Option<Patience> {
         }
         // API Gateway, too, sees a new role with a delay.
         "BadRequestException" if says("role ARN does not have required permissions") => {
-            let pause = grows(500, Duration::from_secs(2));
+            let pause = follows(200);
             new("the role to become usable", pause, Duration::from_mins(2))
         }
         // SQS keeps the name of a deleted queue for a minute.
@@ -247,19 +253,24 @@ mod tests {
             "InvalidParameterValueException",
             "The role defined for the function cannot be assumed by Lambda.",
         );
-        assert!(patience(&not_yet, 0).is_some());
+        let pause = |waited| patience(&not_yet, 3, Duration::from_secs(waited)).map(|p| p.pause);
+        assert_eq!(pause(0), Some(Duration::from_millis(200)));
+        assert_eq!(pause(20), Some(Duration::from_secs(1)), "a twentieth of what was waited");
+        assert_eq!(pause(60), Some(Duration::from_secs(2)), "and not more than two seconds");
         let wrong =
             failure(FailureKind::Invalid, "InvalidParameterValueException", "Memory is too small");
-        assert_eq!(patience(&wrong, 0), None);
+        assert_eq!(patience(&wrong, 0, Duration::ZERO), None);
         let exists = failure(
             FailureKind::Conflict,
             "ResourceConflictException",
             "Function already exist: greet",
         );
-        assert_eq!(patience(&exists, 0), None);
+        assert_eq!(patience(&exists, 0, Duration::ZERO), None);
         let throttled = failure(FailureKind::Throttled, "ThrottlingException", "Rate exceeded");
-        let pauses: Vec<_> =
-            (0..7).filter_map(|n| patience(&throttled, n)).map(|p| p.pause.as_secs()).collect();
+        let pauses: Vec<_> = (0..7)
+            .filter_map(|n| patience(&throttled, n, Duration::ZERO))
+            .map(|p| p.pause.as_secs())
+            .collect();
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
     }
 }
