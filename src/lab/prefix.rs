@@ -167,6 +167,7 @@ impl Renamer<'_> {
             alarm.dimensions.values_mut().for_each(|value| self.text(value));
             self.names(&mut alarm.topics);
         }
+        self.names(&mut lab.canary.alarms);
         self.names(lab.keys.iter_mut().map(|key| &mut key.name));
         lab.apis.iter_mut().for_each(|api| self.api(api));
         lab.plans.iter_mut().for_each(|plan| self.plan(plan));

@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod clean;
+pub mod compare;
 pub mod emf;
 pub mod event;
 pub mod filter;

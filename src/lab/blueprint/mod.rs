@@ -3,6 +3,7 @@
 //! A value of these types has been checked: names are AWS's own rules, every reference resolves,
 //! numbers are in range. Only `read` makes them.
 
+mod canary;
 mod course;
 mod events;
 mod gateway;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use canary::*;
 pub use course::*;
 pub use events::*;
 pub use gateway::*;
@@ -59,6 +61,8 @@ pub struct Blueprint {
     pub plans: Vec<UsagePlan>,
     /// CloudWatch alarms.
     pub alarms: Vec<Alarm>,
+    /// How a canary is guarded.
+    pub canary: Canary,
     /// Saved requests.
     pub requests: Vec<SavedRequest>,
     /// Saved events, with which a function is invoked directly.

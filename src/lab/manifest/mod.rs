@@ -1,5 +1,6 @@
 //! `lab.toml`: the lab itself, its resources, and what is done with it.
 
+mod canary;
 mod checks;
 mod course;
 mod events;
@@ -75,6 +76,7 @@ pub(crate) fn read(dir: &Path, text: &str, findings: &mut Findings) -> Manifest 
         stages,
         keys: gateway::keys(&section),
         plans,
+        canary: canary::canary(&section),
         requests: course::requests(&section),
         events: course::events(&section),
         chaos: course::chaos(&section),

@@ -273,6 +273,29 @@ impl<'i> Section<'_, '_, 'i> {
         value.and_then(|value| self.real_in(key, value, Some(0.0))).unwrap_or(default)
     }
 
+    /// A number that may have a fraction; left out, it is `default`.
+    pub(crate) fn real(&self, key: &'static str, default: f64) -> f64 {
+        let value = self.get(key, false, Shape::Number);
+        value.and_then(|value| self.real_in(key, value, None)).unwrap_or(default)
+    }
+
+    /// A list of numbers, which may be left out.
+    pub(crate) fn optional_numbers(&self, key: &'static str, expected: &str) -> Option<Vec<f64>> {
+        let value = self.get(key, false, Shape::List)?;
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong_type(key, value, expected);
+            return None;
+        };
+        let numbers = items.iter().map(|item| {
+            let number = real(item.get_ref());
+            if number.is_none() {
+                self.wrong_type(key, item, expected);
+            }
+            number
+        });
+        numbers.collect()
+    }
+
     /// A number that may have a fraction and must be there, greater than `above` where that is given.
     pub(crate) fn required_real(&self, key: &'static str, above: Option<f64>) -> f64 {
         let Some(value) = self.get(key, true, Shape::Number) else {

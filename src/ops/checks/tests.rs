@@ -38,6 +38,7 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
         was: Split::alone("2"),
         was_history: vec![],
         was_deployments: vec![],
+        mark: None,
         at_ms: 1,
         by: String::new(),
     });

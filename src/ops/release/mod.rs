@@ -6,6 +6,7 @@
 
 mod annotate;
 mod apply;
+pub mod mark;
 mod moves;
 pub mod outcome;
 pub mod pointer;
@@ -17,8 +18,10 @@ use labdeck_aws::Result;
 use labdeck_lab::Blueprint;
 
 pub use annotate::annotate;
-pub use moves::Scope;
+pub(crate) use apply::split_of;
+use mark::Mark;
 use moves::Stamp;
+pub use moves::{Begun, Scope};
 use outcome::ReleaseOutcome;
 pub(crate) use publish::wait_until_ready;
 
@@ -51,6 +54,46 @@ pub async fn shift(engine: &Engine, blueprint: &Blueprint, percent: f64) -> Resu
     let status = status::read_releases(engine, blueprint).await?;
     let moves = moves::shift(&status, &Scope::of(blueprint)?, percent, &Stamp::now())?;
     apply::apply(&engine.target, moves, since).await
+}
+
+/// A step of a guarded canary, from what `status` shows: the share that `mark` names, with the mark in
+/// the same `UpdateAlias`.
+///
+/// # Errors
+/// As [`shift`].
+pub(crate) async fn guarded_from(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    status: &LabStatus,
+    mark: &Mark,
+) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let moves = moves::guarded(status, &Scope::of(blueprint)?, mark, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// [`promote`] from what `status` shows.
+///
+/// # Errors
+/// As [`promote`]; a `status` that is out of date ends as a Conflict.
+pub(crate) async fn promote_from(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    status: &LabStatus,
+) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let moves = moves::promote(status, &Scope::of(blueprint)?, &Stamp::now())?;
+    apply::apply(&engine.target, moves, since).await
+}
+
+/// The guarded canary that runs, or that was left to itself; `None` where the release has none.
+pub fn begun_canary(blueprint: &Blueprint, status: &LabStatus) -> Option<Begun> {
+    moves::begun(&status.functions, &Scope::of(blueprint).ok()?.alias)
+}
+
+/// Refuses a second canary beside one that runs.
+pub(crate) fn refuse_second_canary(blueprint: &Blueprint, status: &LabStatus) -> Result<()> {
+    moves::refuse_second(status, &Scope::of(blueprint)?)
 }
 
 /// Gives all of the release's traffic to the canary, or to the newest published version where no

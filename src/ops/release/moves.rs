@@ -9,8 +9,10 @@ use super::pointer::{Earlier, HISTORY_LIMIT, Placed, Pointer, Split, percent, ve
 use crate::status::{AliasStatus, ApiStatus, FunctionStatus, LabStatus};
 
 mod back;
+mod canary;
 
 pub use back::{rest_of_rollback, rollback};
+pub use canary::{Begun, begun, guarded, refuse_second};
 
 /// What a release of a lab is about: the alias that moves, and the stages behind it.
 #[derive(Debug, Clone, PartialEq)]
@@ -466,6 +468,7 @@ fn change(
             was: alias.split(),
             was_history,
             was_deployments,
+            mark: None,
             at_ms: stamp.at_ms,
             by: stamp.by.clone(),
         },

@@ -15,12 +15,15 @@
 //! | `w` | the split before the operation, for undo |
 //! | `q` | `p` before the operation, when it differs |
 //! | `d` | the API deployments before the operation, where it moved them |
+//! | `c` | the plan of a canary that runs, see [`Mark`] |
 //! | `t`, `u` | when (base 36 milliseconds since the epoch), and who |
 //!
 //! What doesn't fit behind the person's text goes into the function's tags, with the same text cut
 //! into parts; only characters that tags allow are used.
 
 use std::collections::BTreeMap;
+
+use super::mark::Mark;
 
 /// Longest Description of an alias, in characters (Lambda API reference, `CreateAlias`).
 pub const DESCRIPTION_LIMIT: usize = 256;
@@ -178,6 +181,8 @@ pub struct Pointer {
     pub was_history: Vec<Earlier>,
     /// The API deployments before it, where it moved them.
     pub was_deployments: Vec<Placed>,
+    /// The plan of the canary that runs.
+    pub mark: Option<Mark>,
     /// When, in ms since the epoch: the same in every function of one operation.
     pub at_ms: u64,
     /// Who, for people to read.
@@ -261,6 +266,9 @@ impl Pointer {
             let placed: Vec<_> = self.was_deployments.iter().map(Placed::encode).collect();
             fields.push(format!("d={}", placed.join("=")));
         }
+        if let Some(mark) = &self.mark {
+            fields.push(format!("c={}", mark.encode()));
+        }
         fields.push(format!("t={}", base36(self.at_ms)));
         if !self.by.is_empty() {
             fields.push(format!("u={}", word(&self.by)));
@@ -290,6 +298,8 @@ impl Pointer {
             was: Split::decode(fields.get("w")?)?,
             was_history,
             was_deployments,
+            // A newer or damaged plan is none: the split stays, and rollback and undo go on.
+            mark: fields.get("c").and_then(|text| Mark::decode(text)),
             at_ms: u64::from_str_radix(fields.get("t")?, 36).ok()?,
             by: fields.get("u").map(|by| (*by).to_owned()).unwrap_or_default(),
         })
@@ -360,7 +370,7 @@ fn word(text: &str) -> String {
         .collect()
 }
 
-fn base36(mut number: u64) -> String {
+pub(super) fn base36(mut number: u64) -> String {
     let mut digits = Vec::new();
     loop {
         let digit = (number % 36) as u32;

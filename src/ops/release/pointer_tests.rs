@@ -38,7 +38,17 @@ fn pointer() -> impl Strategy<Value = Pointer> {
     let head = ("[a-z]{4,8}", split(), history(), split());
     let tail = (history(), proptest::collection::vec(placed(), 0..4), any::<u64>(), "[a-z]{0,24}");
     (head, tail).prop_map(|((operation, now, history, was), (was_history, placed, at_ms, by))| {
-        Pointer { operation, now, history, was, was_history, was_deployments: placed, at_ms, by }
+        Pointer {
+            operation,
+            now,
+            history,
+            was,
+            was_history,
+            was_deployments: placed,
+            mark: None,
+            at_ms,
+            by,
+        }
     })
 }
 
@@ -92,6 +102,7 @@ fn sample() -> Pointer {
         was: Split { stable: "3".into(), canary: Some(("4".into(), 0.2)) },
         was_history: vec![],
         was_deployments: vec![],
+        mark: None,
         at_ms: 1000,
         by: "ada".into(),
     }

@@ -6,7 +6,7 @@
 //! what EMF counted plus the invocations that Lambda itself saw fail.
 
 mod bucket;
-mod samples;
+pub(crate) mod samples;
 mod source;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,0 +1,373 @@
+//! Feeds the guard and carries its decisions out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Canary;
+use labdeck_telemetry::{Tail, TailMessage, TailState};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::guard::{Decision, Guard, Telemetry};
+use super::traffic::Steady;
+use super::{CanaryView, Command, End, Phase, alarms};
+use crate::engine::Engine;
+use crate::history;
+use crate::live;
+use crate::release::mark::Mark;
+use crate::release::outcome::ReleaseOutcome;
+use crate::release::pointer::{Pointer, Split};
+use crate::release::{self, Begun, Scope, split_of};
+use crate::status::{self, LabStatus};
+
+/// How often it is looked whether the step is over.
+const TICK: Duration = Duration::from_millis(200);
+/// How often a view is told that differs by its clock alone.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often the aliases are read, and the alarms.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Tries of a move before the canary waits for a person; a rollback is tried on and on.
+const TRIES: u32 = 4;
+/// How far back a resumed canary reads what was logged, in ms.
+const LOOK_BACK_MS: i64 = 15 * 60 * 1000;
+
+/// How a canary begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// With this plan.
+    New(Canary),
+    /// As its alias says, where one was left to itself.
+    Resume,
+}
+
+fn now_ms() -> i64 {
+    history::since_ms(Duration::ZERO)
+}
+
+/// Guards a canary from its begin, or from where it was left, until it is over.
+///
+/// `tell` is called with every change, and once a second while a step holds. When `cancel` is
+/// cancelled, or a person says [`Command::Leave`], the split stays as it is and can be resumed.
+///
+/// # Errors
+/// Refused when nothing newer is published, another canary runs, there is none to resume, or an alarm is
+/// on; what the first move ends with. Later failures are part of the view.
+pub async fn run(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    start: Start,
+    mut commands: mpsc::Receiver<Command>,
+    tell: &(dyn Fn(&CanaryView) + Send + Sync),
+    cancel: CancellationToken,
+) -> Result<CanaryView> {
+    let mut course = Course::begin(engine, blueprint, start).await?;
+    let groups = history::groups(blueprint);
+    let (_tail, mut tail) =
+        Tail::start(Arc::clone(&engine.target), groups, course.watched_since_ms);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Told { tell, last: None };
+    loop {
+        told.tell(&course.guard);
+        tokio::select! {
+            biased;
+            command = commands.recv(), if !commands.is_closed() => {
+                if let Some(command) = command {
+                    course.guard.command(command);
+                }
+            }
+            () = cancel.cancelled() => course.guard.command(Command::Leave),
+            message = tail.recv() => course.hear(message),
+            _ = ticks.tick() => course.look().await,
+        }
+        let now = now_ms();
+        if let Some(decision) = course.guard.decide(now) {
+            course.guard.moving(course.guard.words(&decision));
+            told.tell(&course.guard);
+            course.carry_out(decision, &cancel).await;
+        }
+        if matches!(course.guard.phase().0, Phase::Ended(_)) {
+            let view = course.guard.view();
+            (told.tell)(&view);
+            return Ok(view);
+        }
+    }
+}
+
+/// Tells a view when something but its clock changed, else once a second.
+struct Told<'a> {
+    tell: &'a (dyn Fn(&CanaryView) + Send + Sync),
+    last: Option<(Instant, CanaryView)>,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, guard: &Guard) {
+        if let Some((at, last)) = &self.last
+            && guard.phase() == (&last.phase, last.step)
+            && at.elapsed() < TELL_EVERY
+        {
+            return;
+        }
+        let view = guard.view();
+        (self.tell)(&view);
+        self.last = Some((Instant::now(), view));
+    }
+}
+
+/// A canary on its way.
+struct Course<'a> {
+    engine: &'a Engine,
+    blueprint: &'a Blueprint,
+    plan: Canary,
+    scope: Scope,
+    guard: Guard,
+    /// The release as it was read after the last move.
+    status: LabStatus,
+    begun_ms: u64,
+    watched_since_ms: i64,
+    traffic: Option<Steady>,
+    looked: Instant,
+}
+
+impl<'a> Course<'a> {
+    async fn begin(engine: &'a Engine, blueprint: &'a Blueprint, start: Start) -> Result<Self> {
+        let scope = Scope::of(blueprint)?;
+        let status = status::read_releases(engine, blueprint).await?;
+        let now = now_ms();
+        let (plan, step, begun) = match start {
+            Start::New(plan) => {
+                release::refuse_second_canary(blueprint, &status)?;
+                let states = alarms::states(&engine.target, &plan.alarms).await?;
+                alarms::refuse_unfit(&blueprint.name, &plan.alarms, &states)?;
+                let step = first_step(&plan, &status, &scope);
+                (plan, step, None)
+            }
+            Start::Resume => {
+                let Some(begun) = release::begun_canary(blueprint, &status) else {
+                    let what = format!("resuming the canary of lab {}", blueprint.name);
+                    let why = "none of it is under way";
+                    return Err(Failure::new(FailureKind::Refused, what, why)
+                        .next(format!("begin one: labdeck release {} canary", blueprint.name)));
+                };
+                (begun.mark.plan(&blueprint.canary), begun.mark.step, Some(begun))
+            }
+        };
+        let stage = scope.stages.first().cloned().unwrap_or_default();
+        let traffic = match &plan.traffic {
+            Some(traffic) => Some(Steady::start(engine, blueprint, &stage, traffic).await?),
+            None => None,
+        };
+        let since = begun.as_ref().map_or(now, |Begun { at_ms, .. }| {
+            i64::try_from(*at_ms).unwrap_or(now).clamp(now - LOOK_BACK_MS, now)
+        });
+        let begun_ms = begun.as_ref().map_or(now as u64, |begun| begun.mark.begun_ms);
+        let guard = Guard::new(&blueprint.name, plan.clone(), step, now);
+        let mut course = Self {
+            engine,
+            blueprint,
+            plan,
+            scope,
+            guard,
+            status,
+            begun_ms,
+            watched_since_ms: since,
+            traffic,
+            looked: Instant::now(),
+        };
+        course.to_step(step, since).await?;
+        Ok(course)
+    }
+
+    /// Gives the canary the share of a step. Where it has it already, the mark is written: whoever
+    /// guards it elsewhere sees that somebody else does now.
+    async fn to_step(&mut self, step: usize, since_ms: i64) -> Result<()> {
+        let mark = Mark::new(&self.plan, step, self.begun_ms);
+        let outcome =
+            release::guarded_from(self.engine, self.blueprint, &self.status, &mark).await?;
+        self.status = status::read_releases(self.engine, self.blueprint).await?;
+        whole(&outcome)?;
+        self.watch(since_ms);
+        self.guard.arrived(step, now_ms());
+        Ok(())
+    }
+
+    fn watch(&mut self, since_ms: i64) {
+        let splits: Vec<(String, Split)> = self.splits().collect();
+        let watched = splits.iter().filter_map(|(function, split)| {
+            let (canary, share) = split.canary.as_ref()?;
+            Some((function.as_str(), split.stable.as_str(), canary.as_str(), *share))
+        });
+        self.guard.watch(watched, since_ms);
+    }
+
+    /// What each function's alias served as it was last read.
+    fn splits(&self) -> impl Iterator<Item = (String, Split)> + '_ {
+        self.status.functions.iter().filter_map(|function| {
+            let alias = function.aliases.iter().find(|alias| alias.name == self.scope.alias)?;
+            Some((function.name.clone(), alias.split()))
+        })
+    }
+
+    fn hear(&mut self, message: Option<TailMessage>) {
+        match message {
+            Some(TailMessage::Events(events)) => self.guard.events(&events),
+            Some(TailMessage::Status(status)) => self.guard.telemetry(match status.state {
+                TailState::Live | TailState::Polling => Telemetry::Flows,
+                TailState::Connecting => Telemetry::Connecting(now_ms()),
+                TailState::Disconnected { reason } => Telemetry::Lost(reason),
+            }),
+            None => self.guard.telemetry(Telemetry::Lost("the tail has ended".to_owned())),
+        }
+    }
+
+    /// Reads the aliases and the alarms, when it is time.
+    async fn look(&mut self) {
+        if let Some(traffic) = &self.traffic {
+            self.guard.sent(traffic.counts());
+        }
+        if self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        self.looked = Instant::now();
+        // What can't be read now is read the next time; decisions are guarded by revision ids.
+        if let Ok(Some(reason)) = self.taken_over().await {
+            self.guard.ended(End::TakenOver { reason });
+            return;
+        }
+        // Unknown until they can be read again.
+        let states = alarms::states(&self.engine.target, &self.plan.alarms).await;
+        self.guard.alarms(states.unwrap_or_default());
+    }
+
+    /// What somebody else did with the aliases, if anything.
+    async fn taken_over(&self) -> Result<Option<String>> {
+        let alias = &self.scope.alias;
+        let read = self.splits().map(|(function, split)| async move {
+            let aliases = live::aliases(&self.engine.target, &function).await?;
+            let found = aliases.into_iter().find(|one| one.name() == Some(alias.as_str()));
+            Ok::<_, Failure>((function, split, found))
+        });
+        for (function, left, found) in try_join_all(read).await? {
+            let Some(found) = found else {
+                return Ok(Some(format!("alias {alias} of {function} is gone")));
+            };
+            let now = split_of(found.function_version(), found.routing_config());
+            let by = Pointer::parse(found.description().unwrap_or_default()).1;
+            let who = |pointer: &Option<Pointer>| {
+                let name = pointer.as_ref().map(|p| p.by.clone()).filter(|by| !by.is_empty());
+                name.unwrap_or_else(|| "somebody".to_owned())
+            };
+            if !now.same(&left) {
+                return Ok(Some(format!(
+                    "{} moved {alias} of {function}: the canary left {left}, it serves {now}",
+                    who(&by)
+                )));
+            }
+            let known = self.at_ms(&function);
+            let there = by.as_ref().map(|pointer| pointer.at_ms);
+            if let (Some(known), Some(there)) = (known, there)
+                && there > known
+            {
+                return Ok(Some(format!("{} guards it now", who(&by))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the function's alias was last moved, as far as it was read.
+    fn at_ms(&self, function: &str) -> Option<u64> {
+        let function = self.status.functions.iter().find(|one| one.name == function)?;
+        let alias = function.aliases.iter().find(|alias| alias.name == self.scope.alias)?;
+        alias.pointer.as_ref().map(|pointer| pointer.at_ms)
+    }
+
+    /// Carries a decision out, however often it has to be tried.
+    async fn carry_out(&mut self, decision: Decision, cancel: &CancellationToken) {
+        let back = matches!(decision, Decision::RollBack(_) | Decision::Abort);
+        let mut tries = 0;
+        loop {
+            let failure = match self.attempt(&decision).await {
+                Ok(()) => return,
+                Err(failure) => failure,
+            };
+            tries += 1;
+            match self.taken_over().await {
+                Ok(Some(reason)) => return self.guard.ended(End::TakenOver { reason }),
+                // Revision ids may change without a move; what was read is read again below.
+                Ok(None) | Err(_) => {}
+            }
+            if !back && tries >= TRIES {
+                let words = self.guard.words(&decision);
+                let reason = format!("moving traffic {words} failed: {failure}");
+                return self.guard.paused(reason);
+            }
+            let words = self.guard.words(&decision);
+            self.guard.moving(format!("{words} (tried {tries} times: {failure})"));
+            let pause = Duration::from_millis(250 << tries.min(4));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // The split stays; whoever resumes finds the same evidence.
+                () = cancel.cancelled(), if !back || tries >= TRIES => {
+                    return self.guard.ended(End::Left);
+                }
+            }
+            if let Ok(status) = status::read_releases(self.engine, self.blueprint).await {
+                self.status = status;
+            }
+        }
+    }
+
+    async fn attempt(&mut self, decision: &Decision) -> Result<()> {
+        let (engine, blueprint) = (self.engine, self.blueprint);
+        let end = match decision {
+            Decision::Step(step) => return self.to_step(*step, now_ms()).await,
+            Decision::Promote => {
+                whole(&release::promote_from(engine, blueprint, &self.status).await?)?;
+                End::Promoted
+            }
+            Decision::RollBack(reason) => {
+                self.back().await?;
+                End::RolledBack { reason: reason.clone() }
+            }
+            Decision::Abort => {
+                self.back().await?;
+                End::Aborted
+            }
+            Decision::Leave => End::Left,
+        };
+        self.guard.ended(end);
+        Ok(())
+    }
+
+    async fn back(&self) -> Result<()> {
+        // An attempt whose answer was lost may have taken it back already.
+        if self.splits().all(|(_, split)| split.canary.is_none()) {
+            return Ok(());
+        }
+        whole(&release::rollback_from(self.engine, self.blueprint, &self.status).await?)
+    }
+}
+
+/// The first step that does not take traffic from a split that is there.
+fn first_step(plan: &Canary, status: &LabStatus, scope: &Scope) -> usize {
+    let shares = status.functions.iter().filter_map(|function| {
+        let alias = function.aliases.iter().find(|alias| alias.name == scope.alias)?;
+        alias.canary.as_ref().map(|(_, share)| share * 100.0)
+    });
+    let share = shares.fold(0.0, f64::max);
+    let fits = |step: &f64| *step >= share - 1e-6;
+    plan.steps.iter().position(fits).unwrap_or(plan.steps.len().saturating_sub(1))
+}
+
+/// A move counts when all of it was done.
+fn whole(outcome: &ReleaseOutcome) -> Result<()> {
+    let failed = outcome.moves.iter().filter_map(|one| one.failure.as_ref());
+    match failed.chain(&outcome.problems).next() {
+        Some(failure) => Err(failure.clone()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+//! The plan of a running canary, in the short form that its alias keeps.
+//!
+//! `1/5-25-50/30/99/5/5/1.25/mi2k5dqo`: the step that runs (from 0), the steps in percent, how long each
+//! holds in seconds, confidence, error limit (`-` for none), tolerance, slowdown, and when it was begun
+//! (base 36 milliseconds since the epoch). Only characters that tags allow are used.
+
+use labdeck_lab::blueprint::{Canary, check_steps};
+
+use super::pointer::base36;
+
+/// A running canary, as its alias knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// The step that runs, from 0.
+    pub step: usize,
+    /// Shares of the traffic in percent.
+    pub steps: Vec<f64>,
+    /// How long each step holds, in seconds.
+    pub hold_s: u32,
+    /// How sure a verdict is, in percent.
+    pub confidence: f64,
+    /// Highest share of failures in percent.
+    pub error_limit: Option<f64>,
+    /// See [`Canary::tolerance`].
+    pub tolerance: f64,
+    /// See [`Canary::slowdown`].
+    pub slowdown: f64,
+    /// When it was begun, in ms since the epoch.
+    pub begun_ms: u64,
+}
+
+impl Mark {
+    /// The mark of a canary that is at this step of its plan.
+    pub fn new(plan: &Canary, step: usize, begun_ms: u64) -> Self {
+        Self {
+            step,
+            steps: plan.steps.clone(),
+            hold_s: plan.hold_s,
+            confidence: plan.confidence,
+            error_limit: plan.error_limit,
+            tolerance: plan.tolerance,
+            slowdown: plan.slowdown,
+            begun_ms,
+        }
+    }
+
+    /// The plan that it was begun with; what the alias does not keep (alarms, traffic) is the lab's.
+    pub fn plan(&self, lab: &Canary) -> Canary {
+        Canary {
+            steps: self.steps.clone(),
+            hold_s: self.hold_s,
+            confidence: self.confidence,
+            error_limit: self.error_limit,
+            tolerance: self.tolerance,
+            slowdown: self.slowdown,
+            alarms: lab.alarms.clone(),
+            traffic: lab.traffic.clone(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> String {
+        let steps: Vec<String> = self.steps.iter().map(f64::to_string).collect();
+        let limit = self.error_limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+        format!(
+            "{}/{}/{}/{}/{limit}/{}/{}/{}",
+            self.step,
+            steps.join("-"),
+            self.hold_s,
+            self.confidence,
+            self.tolerance,
+            self.slowdown,
+            base36(self.begun_ms)
+        )
+    }
+
+    /// `None` for anything but what [`Mark::encode`] writes: an alias may say whatever somebody wrote.
+    pub(super) fn decode(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [step, steps, hold, confidence, limit, tolerance, slowdown, begun] = parts[..] else {
+            return None;
+        };
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let mark = Self {
+            step: step.parse().ok()?,
+            steps: steps.split('-').map(number).collect::<Option<_>>()?,
+            hold_s: hold.parse().ok()?,
+            confidence: number(confidence)?,
+            error_limit: if limit == "-" { None } else { Some(number(limit)?) },
+            tolerance: number(tolerance)?,
+            slowdown: number(slowdown)?,
+            begun_ms: u64::from_str_radix(begun, 36).ok()?,
+        };
+        let limit = mark.error_limit.is_none_or(|limit| (0.0..100.0).contains(&limit));
+        let sound = check_steps(&mark.steps).is_ok()
+            && mark.step < mark.steps.len()
+            && (50.0..100.0).contains(&mark.confidence)
+            && mark.tolerance > 0.0
+            && mark.slowdown > 1.0
+            && limit;
+        sound.then_some(mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        for limit in [None, Some(2.5)] {
+            let plan =
+                Canary { error_limit: limit, steps: vec![0.5, 12.25, 99.0], ..Canary::default() };
+            let mark = Mark::new(&plan, 2, 1_795_168_800_123);
+            assert_eq!(Mark::decode(&mark.encode()), Some(mark.clone()), "{}", mark.encode());
+            assert_eq!(mark.plan(&Canary::default()), plan);
+        }
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_no_mark() {
+        for text in [
+            "",
+            "1/5-25/30/99/5/5/1.25",
+            "2/5-25/30/99/5/5/1.25/x",
+            "0/25-5/30/99/5/5/1.25/x",
+            "0/5/30/100/5/5/1.25/x",
+            "0/5/30/99/5/0/1.25/x",
+            "0/5/30/99/5/5/NaN/x",
+            "0/5/30/99/200/5/1.25/x",
+            "0/5/-1/99/5/5/1.25/x",
+        ] {
+            assert_eq!(Mark::decode(text), None, "{text}");
+        }
+    }
+}
