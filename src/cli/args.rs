@@ -1,11 +1,15 @@
 //! The command line: every command, its arguments, and the global flags.
 
+mod canary;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{ANSWER_TIMEOUT, TargetChoice, TargetOptions};
 use serde::Deserialize;
+
+pub use canary::CanaryArgs;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
 ///
@@ -386,6 +390,8 @@ pub enum ReleaseCommand {
         #[arg(long)]
         further: bool,
     },
+    /// Move traffic step by step, watch, and take it back at once when the new version is worse.
+    Canary(CanaryArgs),
     /// Put everything back as it was before the last move, weights included.
     Undo,
     /// Versions, aliases, and where rollback would go.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod canary;
 mod chaos;
 mod check;
 mod cloud;
@@ -36,6 +37,7 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::RightSize(_)
         | Command::Logs(_) => true,
         Command::Request(request) => request.count > 1,
+        Command::Release(release) => matches!(release.command, ReleaseCommand::Canary(_)),
         _ => false,
     }
 }

@@ -1,13 +1,13 @@
 //! `release` and `rollback`: versions, and which of them `prod` serves.
 
 use labdeck_aws::{FailureKind, Result};
-use labdeck_ops::release;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::release::pointer::version_name;
+use labdeck_ops::release::{self, Begun};
 use labdeck_ops::status::{self, FunctionStatus, LabStatus};
 use labdeck_telemetry::clean;
 
-use super::show;
+use super::{canary, show};
 use crate::args::ReleaseCommand;
 use crate::context::Context;
 use crate::output::{exit, status_of};
@@ -25,9 +25,18 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
             release::rollback(&engine, &blueprint, further).await?
         }
         ReleaseCommand::Undo => release::undo(&engine, &blueprint).await?,
+        ReleaseCommand::Canary(args) => {
+            return Box::pin(canary::run(context, &engine, &blueprint, args)).await;
+        }
         ReleaseCommand::Status => {
             let live = status::read(&engine, &blueprint).await?;
-            context.output.result(&live, || text(&live));
+            context.output.result(&live, || {
+                let mut lines = text(&live);
+                lines.extend(
+                    release::begun_canary(&blueprint, &live).map(|b| under_way(&live.lab, &b)),
+                );
+                lines
+            });
             return Ok(exit::DONE);
         }
     };
@@ -43,6 +52,18 @@ fn status_of_outcome(outcome: &ReleaseOutcome) -> u8 {
         Some(failure) => status_of(failure),
         None => exit::DONE,
     }
+}
+
+/// A canary that runs, or that was left.
+fn under_way(lab: &str, begun: &Begun) -> String {
+    let step = begun.mark.steps.get(begun.mark.step).copied().unwrap_or_default();
+    let by = if begun.by.is_empty() { String::new() } else { format!(" by {}", begun.by) };
+    format!(
+        "canary: step {} of {}, {step}%, moved last{by}; where nobody guards it: \
+         labdeck release {lab} canary --resume",
+        begun.mark.step + 1,
+        begun.mark.steps.len()
+    )
 }
 
 fn text(live: &LabStatus) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::Canary;
+use labdeck_lab::blueprint::{Canary, Traffic};
 use labdeck_telemetry::{Tail, TailMessage, TailState};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -40,8 +40,9 @@ const LOOK_BACK_MS: i64 = 15 * 60 * 1000;
 pub enum Start {
     /// With this plan.
     New(Canary),
-    /// As its alias says, where one was left to itself.
-    Resume,
+    /// As its alias says, where one was left to itself, with traffic of its own where it is given:
+    /// the alias does not keep that.
+    Resume(Option<Traffic>),
 }
 
 fn now_ms() -> i64 {
@@ -86,8 +87,10 @@ pub async fn run(
         }
         let now = now_ms();
         if let Some(decision) = course.guard.decide(now) {
-            course.guard.moving(course.guard.words(&decision));
-            told.tell(&course.guard);
+            if decision != Decision::Leave {
+                course.guard.moving(course.guard.words(&decision));
+                told.tell(&course.guard);
+            }
             course.carry_out(decision, &cancel).await;
         }
         if matches!(course.guard.phase().0, Phase::Ended(_)) {
@@ -146,14 +149,16 @@ impl<'a> Course<'a> {
                 let step = first_step(&plan, &status, &scope);
                 (plan, step, None)
             }
-            Start::Resume => {
+            Start::Resume(traffic) => {
                 let Some(begun) = release::begun_canary(blueprint, &status) else {
                     let what = format!("resuming the canary of lab {}", blueprint.name);
                     let why = "none of it is under way";
                     return Err(Failure::new(FailureKind::Refused, what, why)
                         .next(format!("begin one: labdeck release {} canary", blueprint.name)));
                 };
-                (begun.mark.plan(&blueprint.canary), begun.mark.step, Some(begun))
+                let mut plan = begun.mark.plan(&blueprint.canary);
+                plan.traffic = traffic.or(plan.traffic);
+                (plan, begun.mark.step, Some(begun))
             }
         };
         let stage = scope.stages.first().cloned().unwrap_or_default();
