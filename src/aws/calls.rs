@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::note;
+
 tokio::task_local! {
     static COUNT: Arc<AtomicU64>;
 }
@@ -23,10 +25,11 @@ pub async fn counted<T>(work: impl Future<Output = T>) -> (T, u64) {
     (done, count.load(Ordering::Relaxed))
 }
 
-/// `work` for a task of its own, whose calls count for the operation that spawns it.
+/// `work` for a task of its own, whose calls count for the operation that spawns it, and are written to
+/// the audit with its lab and its change.
 pub fn same_count<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let count = COUNT.try_with(Arc::clone).unwrap_or_default();
-    COUNT.scope(count, work)
+    COUNT.scope(count, note::with(note::current(), work))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Failure {
         let what = what.into();
         if let Some(refused) = cause::<ReadOnlyRefused>(error) {
             return Self::new(FailureKind::Refused, what, refused.to_string())
-                .next("run it without --read-only");
+                .next(crate::record::LEAVING);
         }
         if let Some(missing) = cause::<CredentialsError>(error) {
             return Self::new(FailureKind::Denied, what, deepest(missing)).code(NO_CREDENTIALS).next(

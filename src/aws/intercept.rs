@@ -1,6 +1,7 @@
 //! The one interceptor on every AWS client: read-only refusal, endpoint, operation name, audit.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -9,18 +10,20 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, Metadata};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use tokio::sync::OnceCell;
 
-use crate::audit::{Audit, Entry};
+use crate::audit::{self, Audit, Entry};
 use crate::endpoint::Endpoint;
-use crate::operations::is_mutating;
+use crate::note;
+use crate::operations::{is_mutating, why_mutating};
 use crate::transport::OperationName;
 
 /// Why a call was not sent: the target is read-only.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} may change something, and the target is read-only")]
+#[error("{}, and the target is read-only", why_mutating(.operation))]
 pub struct ReadOnlyRefused {
     /// The operation.
     pub operation: String,
@@ -38,29 +41,108 @@ pub struct Caller {
 /// Sees every call of every client of a target.
 #[derive(Debug)]
 pub struct Guard {
-    /// Refuse operations that may change something.
-    pub read_only: bool,
+    /// Refuse operations that may change something. Goes on, never off.
+    pub read_only: Arc<AtomicBool>,
     /// Where an override of the endpoint points to now, where there is one.
     pub endpoint: Option<Arc<Endpoint>>,
     /// Where calls that may change something are written down.
-    pub audit: Arc<Audit>,
-    /// The target's name, for the audit.
-    pub target: String,
-    /// Who calls, once it is known.
-    pub caller: Arc<OnceLock<Caller>>,
+    pub scribe: Arc<Scribe>,
 }
 
-/// What is remembered of a call between its begin and its end.
-#[derive(Debug, Clone)]
-struct Begun {
+/// Writes down what changes something, with what all such calls of a target share.
+#[derive(Debug)]
+pub struct Scribe {
+    /// The file.
+    pub audit: Audit,
+    /// The target's name.
+    pub target: String,
+    /// The target's region.
+    pub region: String,
+    /// Who calls, once it is known.
+    pub caller: Arc<OnceCell<Caller>>,
+}
+
+impl Scribe {
+    /// The begin of an entry: what is known before it is done, with the note of the running task.
+    fn begun(&self, service: &str, operation: &str, resource: String) -> Entry {
+        let note = note::current();
+        let (from, to) = match &note.change {
+            Some(change) => (change.from.clone(), change.to.clone()),
+            None => Default::default(),
+        };
+        Entry {
+            region: self.region.clone(),
+            target: self.target.clone(),
+            lab: note.lab.map(|lab| lab.to_string()).unwrap_or_default(),
+            service: service.to_owned(),
+            operation: operation.to_owned(),
+            resource,
+            from,
+            to,
+            ..Entry::default()
+        }
+    }
+
+    /// Begins an entry; it is written when the answer is there, or when nobody waits for it any more.
+    pub fn begin(self: &Arc<Self>, service: &str, operation: &str, resource: String) -> Begun {
+        let entry = self.begun(service, operation, resource);
+        Begun { at: Instant::now(), scribe: Arc::clone(self), entry: Mutex::new(Some(entry)) }
+    }
+}
+
+/// A call that may change something, between its begin and its end.
+#[derive(Debug)]
+pub struct Begun {
     at: Instant,
-    access_key: String,
-    region: String,
-    resource: String,
+    scribe: Arc<Scribe>,
+    entry: Mutex<Option<Entry>>,
 }
 
 impl Storable for Begun {
     type Storer = StoreReplace<Self>;
+}
+
+impl Begun {
+    /// Who signed the call, until the caller is known, and the region that it was signed for.
+    fn signed(&self, access_key: String, region: String) {
+        let mut entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = &mut *entry {
+            entry.who = access_key;
+            if !region.is_empty() {
+                entry.region = region;
+            }
+        }
+    }
+
+    /// Writes the entry with its result, once.
+    pub fn ended(&self, result: impl Into<String>) {
+        let entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut entry) = entry else { return };
+        entry.time = audit::now();
+        entry.result = result.into();
+        entry.millis = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(caller) = self.scribe.caller.get() {
+            entry.who.clone_from(&caller.arn);
+            entry.account.clone_from(&caller.account);
+        }
+        self.scribe.audit.write(entry);
+    }
+}
+
+impl Drop for Begun {
+    /// Whoever waited for the answer has stopped waiting: the call may have taken effect.
+    fn drop(&mut self) {
+        self.ended("given up before the answer");
+    }
+}
+
+impl Guard {
+    fn refuse(&self, service: &str, operation: &str) -> Result<(), BoxError> {
+        if self.read_only.load(Ordering::SeqCst) && is_mutating(service, operation) {
+            return Err(ReadOnlyRefused { operation: operation.to_owned() }.into());
+        }
+        Ok(())
+    }
 }
 
 fn names(cfg: &ConfigBag) -> (String, String) {
@@ -83,11 +165,8 @@ impl Intercept for Guard {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (_, operation) = names(cfg);
-        if self.read_only && is_mutating(&operation) {
-            return Err(ReadOnlyRefused { operation }.into());
-        }
-        Ok(())
+        let (service, operation) = names(cfg);
+        self.refuse(&service, &operation)
     }
 
     fn modify_before_signing(
@@ -97,6 +176,8 @@ impl Intercept for Guard {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let (service, operation) = names(cfg);
+        // A call that is tried again may find that the target became read-only.
+        self.refuse(&service, &operation)?;
         let request = context.request_mut();
         if let Some(endpoint) = &self.endpoint {
             // The SDK puts StartLiveTail's host prefix `stream-` even before an overridden host.
@@ -114,12 +195,12 @@ impl Intercept for Guard {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (_, operation) = names(cfg);
-        if is_mutating(&operation) && cfg.load::<Begun>().is_none() {
+        let (service, operation) = names(cfg);
+        if is_mutating(&service, &operation) && cfg.load::<Begun>().is_none() {
             let request = context.request();
+            let begun = self.scribe.begin(&service, &operation, resource(request));
             let (access_key, region) = credential_scope(request);
-            let begun =
-                Begun { at: Instant::now(), access_key, region, resource: resource(request) };
+            begun.signed(access_key, region);
             cfg.interceptor_state().store_put(begun);
         }
         Ok(())
@@ -132,37 +213,42 @@ impl Intercept for Guard {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(begun) = cfg.load::<Begun>() else { return Ok(()) };
-        let (service, operation) = names(cfg);
-        let result = match context.output_or_error() {
-            Some(Ok(_)) => "ok".to_owned(),
-            Some(Err(_)) => {
-                let status = context.response().map(|r| r.status().as_u16());
-                let code = context.response().and_then(|r| r.headers().get("x-amzn-errortype"));
-                match (code, status) {
-                    (Some(code), _) => code.split(':').next().unwrap_or(code).to_owned(),
-                    (None, Some(status)) => format!("HTTP {status}"),
-                    (None, None) => "no answer".to_owned(),
-                }
-            }
+        begun.ended(match context.output_or_error() {
+            Some(Ok(_)) => Entry::ok(),
+            Some(Err(_)) => context.response().map_or_else(|| "no answer".to_owned(), error_code),
             None => "not sent".to_owned(),
-        };
-        let caller = self.caller.get();
-        self.audit.write(Entry {
-            time: time::OffsetDateTime::now_utc()
-                .format(&time::format_description::well_known::Rfc3339)
-                .unwrap_or_default(),
-            who: caller.map_or_else(|| begun.access_key.clone(), |c| c.arn.clone()),
-            account: caller.map(|c| c.account.clone()).unwrap_or_default(),
-            region: begun.region.clone(),
-            target: self.target.clone(),
-            service,
-            operation,
-            resource: begun.resource.clone(),
-            result,
-            millis: u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX),
         });
         Ok(())
     }
+}
+
+/// The code of an error, as its protocol says it: in a header, in JSON, in XML; else the status.
+fn error_code(response: &HttpResponse) -> String {
+    let header = |name| response.headers().get(name);
+    let said = header("x-amzn-errortype").or_else(|| header("x-amzn-query-error"));
+    let code = match (said, response.body().bytes()) {
+        (Some(code), _) => Some(code.to_owned()),
+        (None, Some(body)) => code_in(body),
+        (None, None) => None,
+    };
+    match code {
+        // A URI may follow a colon, a namespace stands before a hash, a fault behind a semicolon.
+        Some(code) => {
+            let code = code.split([':', ';']).next().unwrap_or_default();
+            code.rsplit('#').next().unwrap_or_default().to_owned()
+        }
+        None => format!("HTTP {}", response.status().as_u16()),
+    }
+}
+
+fn code_in(body: &[u8]) -> Option<String> {
+    if let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) {
+        let code = ["__type", "code", "Code"].iter().find_map(|name| body.get(*name)?.as_str());
+        return code.map(str::to_owned);
+    }
+    let text = std::str::from_utf8(body).ok()?;
+    let (_, rest) = text.split_once("<Code>")?;
+    rest.split_once("</Code>").map(|(code, _)| code.to_owned())
 }
 
 /// The access key's id and the region of a signed request.
@@ -247,6 +333,27 @@ mod tests {
             "r/p"
         );
         assert_eq!(resource(&request("https://h", "binary\u{0}")), "");
+    }
+
+    #[test]
+    fn the_code_of_an_error_is_found_in_every_protocol() {
+        let answer = |header: Option<(&'static str, &'static str)>, body: &'static str| {
+            let status = 400.try_into().unwrap();
+            let mut response = HttpResponse::new(status, SdkBody::from(body));
+            if let Some((name, value)) = header {
+                response.headers_mut().insert(name, value);
+            }
+            error_code(&response)
+        };
+        let rest = Some(("x-amzn-errortype", "ResourceConflictException:http://x/"));
+        assert_eq!(answer(rest, "{}"), "ResourceConflictException");
+        let query = Some(("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender"));
+        assert_eq!(answer(query, "{}"), "AWS.SimpleQueueService.NonExistentQueue");
+        let typed = r#"{"__type":"com.amazonaws.dynamodb#ResourceInUseException","message":"m"}"#;
+        assert_eq!(answer(None, typed), "ResourceInUseException");
+        let xml = "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>";
+        assert_eq!(answer(None, xml), "NoSuchEntity");
+        assert_eq!(answer(None, "busy"), "HTTP 400");
     }
 
     #[test]

@@ -1,38 +1,36 @@
 //! Which AWS operations only read: everything that is not known to read counts as changing.
 
-/// Prefixes of the names of operations that only read.
-const READING_PREFIXES: [&str; 9] =
-    ["Get", "List", "Describe", "BatchGet", "Filter", "Head", "Lookup", "Search", "Test"];
+use crate::reading;
 
-/// Further operations that only read, by their whole name.
-const READING: [&str; 7] = [
-    "Query",
-    "Scan",
-    "TransactGetItems",
-    "StartLiveTail",
-    "StartQuery",
-    "StopQuery",
-    "SimulatePrincipalPolicy",
-];
-
-/// Names with a reading prefix that change or spend something all the same.
-const CHANGING: [&str; 4] =
-    ["GetSessionToken", "GetFederationToken", "TestInvokeMethod", "TestInvokeAuthorizer"];
-
-/// Whether `operation` may change something at AWS. An unknown operation may.
+/// Whether `operation` of `service` (the SDK's service id, such as `API Gateway`) may change something
+/// at AWS. One that is not known may.
 ///
 /// `Invoke` of Lambda changes: what the function does is not known.
-pub fn is_mutating(operation: &str) -> bool {
-    if CHANGING.contains(&operation) {
-        return true;
-    }
-    !READING.contains(&operation) && !READING_PREFIXES.iter().any(|p| starts_word(operation, p))
+pub fn is_mutating(service: &str, operation: &str) -> bool {
+    !reading::of(service).any(|known| known == operation)
 }
 
-/// Whether `name` begins with the word `prefix`: `GetItem` begins with `Get`, `Gettysburg` does not.
-fn starts_word(name: &str, prefix: &str) -> bool {
-    name.strip_prefix(prefix)
-        .is_some_and(|rest| rest.chars().next().is_some_and(|c| c.is_ascii_uppercase()))
+/// The operations of `service` (the SDK's service id) that only read.
+pub fn reading_operations(service: &str) -> impl Iterator<Item = &'static str> {
+    reading::of(service)
+}
+
+/// Why an operation counts as changing, for a person who wanted only to look.
+pub(crate) fn why_mutating(operation: &str) -> String {
+    match operation {
+        "Invoke" | "InvokeAsync" | "InvokeWithResponseStream" => {
+            "what a function does is not known, so invoking one counts as changing".to_owned()
+        }
+        "TestInvokeMethod" | "TestInvokeAuthorizer" => {
+            "a method test runs what is behind the method for real, so it counts as changing"
+                .to_owned()
+        }
+        "ReceiveMessage" => {
+            "what is received is hidden from others for a while, so receiving counts as changing"
+                .to_owned()
+        }
+        _ => format!("{operation} may change something"),
+    }
 }
 
 #[cfg(test)]
@@ -41,40 +39,37 @@ mod tests {
 
     #[test]
     fn reads_are_not_mutating() {
-        for name in [
-            "GetFunction",
-            "GetRestApis",
-            "ListAliases",
-            "DescribeTable",
-            "FilterLogEvents",
-            "StartLiveTail",
-            "Query",
-            "Scan",
-            "BatchGetItem",
-            "GetCallerIdentity",
+        for (service, name) in [
+            ("Lambda", "GetFunction"),
+            ("API Gateway", "GetRestApis"),
+            ("Lambda", "ListAliases"),
+            ("DynamoDB", "DescribeTable"),
+            ("CloudWatch Logs", "FilterLogEvents"),
+            ("CloudWatch Logs", "StartLiveTail"),
+            ("DynamoDB", "Query"),
+            ("DynamoDB", "BatchGetItem"),
+            ("DynamoDB Streams", "GetRecords"),
+            ("STS", "GetCallerIdentity"),
         ] {
-            assert!(!is_mutating(name), "{name}");
+            assert!(!is_mutating(service, name), "{name}");
         }
     }
 
     #[test]
     fn writes_and_unknown_names_are_mutating() {
-        for name in [
-            "CreateFunction",
-            "UpdateAlias",
-            "DeleteRestApi",
-            "PutRolePolicy",
-            "Invoke",
-            "ImportRestApi",
-            "TagResource",
-            "PublishVersion",
-            "ExecuteStatement",
-            "Frobnicate",
-            "Gettysburg",
-            "TestInvokeMethod",
-            "",
+        for (service, name) in [
+            ("Lambda", "CreateFunction"),
+            ("Lambda", "Invoke"),
+            ("API Gateway", "TestInvokeMethod"),
+            ("SQS", "ReceiveMessage"),
+            ("STS", "GetSessionToken"),
+            // What another service may call reading.
+            ("Lambda", "Query"),
+            ("Lambda", "GetSomethingNew"),
+            ("S3", "GetObject"),
+            ("", ""),
         ] {
-            assert!(is_mutating(name), "{name}");
+            assert!(is_mutating(service, name), "{name}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A target: the local cloud, or an AWS account and region, with the clients that reach it.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,13 @@ use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_types::app_name::AppName;
+use tokio::sync::OnceCell;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, audit_path};
 use crate::budget::Budgets;
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::intercept::{Caller, Guard};
+use crate::intercept::{Caller, Guard, Scribe};
 use crate::local::{LocalAdmin, LocalCloud, default_state_dir};
 use crate::renew::{Renewable, Renewal};
 use crate::throttles::TooMany;
@@ -78,7 +80,9 @@ pub struct Target {
     local: Option<Local>,
     renewable: Option<Renewable>,
     budgets: Option<Arc<Budgets>>,
-    caller: Arc<OnceLock<Caller>>,
+    caller: Arc<OnceCell<Caller>>,
+    pub(crate) read_only: Arc<AtomicBool>,
+    pub(crate) scribe: Arc<Scribe>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     apigateway: OnceLock<aws_sdk_apigateway::Client>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
@@ -352,13 +356,18 @@ impl Target {
         local: Option<Local>,
         budgets: Option<Arc<Budgets>>,
     ) -> Self {
-        let caller = Arc::new(OnceLock::new());
-        let guard = SharedInterceptor::new(Guard {
-            read_only: options.read_only,
-            endpoint: endpoint.clone(),
-            audit: Arc::new(Audit::in_state_dir()),
+        let caller = Arc::new(OnceCell::new());
+        let read_only = Arc::new(AtomicBool::new(options.read_only));
+        let scribe = Arc::new(Scribe {
+            audit: Audit::at(audit_path()),
             target: name.clone(),
+            region: region.clone(),
             caller: Arc::clone(&caller),
+        });
+        let guard = SharedInterceptor::new(Guard {
+            read_only: Arc::clone(&read_only),
+            endpoint: endpoint.clone(),
+            scribe: Arc::clone(&scribe),
         });
         Self {
             options,
@@ -371,6 +380,8 @@ impl Target {
             renewable: None,
             budgets,
             caller,
+            read_only,
+            scribe,
             lambda: OnceLock::new(),
             apigateway: OnceLock::new(),
             dynamodb: OnceLock::new(),
@@ -409,21 +420,26 @@ impl Target {
         self.caller().await.map(|caller| caller.arn.as_str())
     }
 
-    async fn caller(&self) -> Result<&Caller> {
-        if let Some(caller) = self.caller.get() {
-            return Ok(caller);
+    /// Finds out who calls, for the audit, where that is not known yet. What is done goes on without.
+    pub async fn learn_caller(&self) {
+        if let Err(failure) = self.caller().await {
+            tracing::info!(%failure, "the caller is not known");
         }
-        let what = "asking who the caller is";
-        let answer = self
-            .sts()
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| Failure::from_sdk(what, &error))?;
-        let (Some(account), Some(arn)) = (answer.account, answer.arn) else {
-            return Err(Failure::new(FailureKind::Service, what, "the answer names no account"));
-        };
-        Ok(self.caller.get_or_init(|| Caller { account, arn }))
+    }
+
+    async fn caller(&self) -> Result<&Caller> {
+        // In a box: it is a small part of many futures.
+        let ask = Box::pin(async {
+            let what = "asking who the caller is";
+            let answer = self.sts().get_caller_identity().send().await;
+            let answer = answer.map_err(|error| Failure::from_sdk(what, &error))?;
+            let (Some(account), Some(arn)) = (answer.account, answer.arn) else {
+                let why = "the answer names no account";
+                return Err(Failure::new(FailureKind::Service, what, why));
+            };
+            Ok(Caller { account, arn })
+        });
+        self.caller.get_or_try_init(|| ask).await
     }
 
     /// What only the local cloud can do; `None` elsewhere.
@@ -492,11 +508,6 @@ impl Target {
     /// How long an answer is waited for.
     pub fn answer_timeout(&self) -> Duration {
         self.options.answer_timeout.unwrap_or(ANSWER_TIMEOUT)
-    }
-
-    /// Whether calls that may change something are refused.
-    pub fn read_only(&self) -> bool {
-        self.options.read_only
     }
 
     /// How long a call of `operation` at `service` (the SDK's service id, such as `API Gateway`)

@@ -1,5 +1,6 @@
 //! The command line: every command, its arguments, and the global flags.
 
+mod audit;
 mod canary;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{ANSWER_TIMEOUT, TargetChoice, TargetOptions};
 use serde::Deserialize;
 
+pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
@@ -182,6 +184,8 @@ pub enum Command {
     Check(CheckArgs),
     /// The lab's steps: the lesson, the action, the check.
     Walk(WalkArgs),
+    /// What changed something: when, who, from what to what, with what result.
+    Audit(AuditArgs),
     /// Toolchain, credentials, clock, terminal, disk.
     Doctor,
     /// Completions for a shell, on stdout.

@@ -106,6 +106,14 @@ impl Context<'_> {
         Ok((self.engine().await?, blueprint))
     }
 
+    /// The name that a lab has on the target: behind the prefix, where there is one.
+    pub fn full_name(&self, lab: &str) -> String {
+        match &self.global.prefix {
+            Some(prefix) if !lab.starts_with(prefix.as_str()) => format!("{prefix}{lab}"),
+            _ => lab.to_owned(),
+        }
+    }
+
     /// The blueprint of a lab; needs no target.
     pub fn blueprint(&self, name: &str) -> Result<Blueprint> {
         labdeck_ops::engine::blueprint(&self.global.labs, name, self.global.prefix.as_deref())

@@ -99,6 +99,13 @@ impl Output {
         }
     }
 
+    /// One JSON value on a line of its own on stderr: what must be told beside the results.
+    pub fn notice(&self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
     /// A failure on stderr: what happened, why, what to do next.
     pub fn failure(&self, failure: &Failure) {
         let mut stderr = io::stderr().lock();

@@ -177,6 +177,7 @@ actions! {
     Back "back" "back" Safe Screens, "Leave the zoom, stop the running job";
     Labs "labs" "labs" Safe Screens, "Choose a lab";
     Messages "messages" "messages" Safe Screens, "What happened so far, with its failures";
+    Audit "audit" "audit" Safe Screens, "What changed something: when, who, from what to what";
     Refresh "refresh" "refresh" Safe Screens, "Read the live state again, now";
     Reconnect "reconnect" "reconnect" Safe Screens, "Connect to the target again";
     Overview "screen-overview" "overview" Safe Screens, "Aliases, stages, traffic and logs at a glance";

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOptions};
+use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOptions, for_lab};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::audit::{Query, Trail};
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::LabStatus;
 use labdeck_ops::{Engine, chaos, release, request, status};
@@ -52,13 +53,15 @@ pub struct Backend {
     connecting: Option<JoinHandle<()>>,
     /// The lab that is tailed, and the task that does it.
     tail: Option<(Vec<String>, JoinHandle<()>)>,
+    /// The lab that is worked on: what is done is written to the audit with its name.
+    lab: String,
 }
 
 impl Backend {
     /// A backend that tells `sender` what happens. Nothing is called yet.
     pub fn new(sender: mpsc::Sender<Message>, options: TargetOptions, labs_dir: PathBuf) -> Self {
         let shared = Arc::default();
-        Self { sender, options, labs_dir, shared, connecting: None, tail: None }
+        Self { sender, options, labs_dir, shared, connecting: None, tail: None, lab: String::new() }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -123,6 +126,13 @@ impl Backend {
                 let result = exchange(&engine, &blueprint, &request, &stage).await;
                 Message::Answered { name: request.name, result }
             }),
+            Effect::ReadAudit => {
+                let sender = self.sender.clone();
+                tokio::task::spawn_blocking(move || {
+                    let result = Trail::open(Query::default()).and_then(Trail::all);
+                    let _ = sender.blocking_send(Message::Audit(result));
+                });
+            }
             Effect::Filter { generation, first, events, filter } => {
                 let sender = self.sender.clone();
                 tokio::task::spawn_blocking(move || {
@@ -147,7 +157,7 @@ impl Backend {
     {
         let Some(engine) = self.shared().engine.clone() else { return };
         let sender = self.sender.clone();
-        let work = work(engine);
+        let work = for_lab(&self.lab, work(engine));
         tokio::spawn(async move {
             let message = work.await;
             let _ = sender.send(message).await;
@@ -170,6 +180,7 @@ impl Backend {
 
     /// Tails the functions of a lab, unless it does already.
     fn follow(&mut self, blueprint: &Blueprint) {
+        self.lab.clone_from(&blueprint.name);
         let Some(engine) = self.shared().engine.clone() else { return };
         let groups: Vec<String> =
             blueprint.functions.iter().map(|function| group_of_function(&function.name)).collect();
@@ -194,7 +205,7 @@ impl Backend {
         let asking =
             Asking::new(self.shared().questions.clone(), self.sender.clone(), cancel.clone());
         let sender = self.sender.clone();
-        let work = tokio::spawn(work(engine, forward, asking, cancel.clone()));
+        let work = tokio::spawn(for_lab(&self.lab, work(engine, forward, asking, cancel.clone())));
         let task = tokio::spawn(async move {
             let outcome = match work.await {
                 Ok((outcome, forward)) => {

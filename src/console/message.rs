@@ -5,6 +5,7 @@ use std::sync::Arc;
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::audit::Found;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
@@ -121,6 +122,8 @@ pub enum Message {
         /// The exchange.
         result: Result<Exchange, Failure>,
     },
+    /// The audit was read.
+    Audit(Result<Found, Failure>),
     /// New log events, in the order they arrived.
     Events(Vec<LogEvent>),
     /// How the tail is.
@@ -346,6 +349,8 @@ pub enum Effect {
         /// To this stage.
         stage: String,
     },
+    /// Read the audit.
+    ReadAudit,
     /// Look through the events there are.
     Filter {
         /// Which filter.

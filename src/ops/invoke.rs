@@ -91,6 +91,7 @@ pub async fn invoke(
     alias: Option<&str>,
 ) -> Result<Invocation> {
     let what = format!("invoking {} with event {}", event.function, event.name);
+    engine.target.learn_caller().await;
     let since = Instant::now();
     let call = engine
         .target

@@ -4,6 +4,7 @@
 //! stops at its next safe point when its `CancellationToken` is cancelled.
 
 pub mod accident;
+pub mod audit;
 pub mod canary;
 pub mod chaos;
 pub mod checks;

@@ -76,6 +76,7 @@ pub async fn test(
         variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
     }
     let headers: HashMap<String, String> = outgoing.headers.into_iter().collect();
+    engine.target.learn_caller().await;
     let answer = engine
         .target
         .apigateway()

@@ -94,7 +94,7 @@ async fn follow(
 }
 
 /// Waits until nobody reads stdout any more, which a quiet log would never notice by writing.
-async fn reader_gone() {
+pub(super) async fn reader_gone() {
     // Watched only, never written to: its blocking mode, which it shares with stdout, stays. Not
     // every stdout can be watched: a file has no reader that could go.
     let stdout = std::io::stdout().as_fd().try_clone_to_owned();

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod audit;
 mod canary;
 mod chaos;
 mod check;
@@ -21,7 +22,7 @@ mod show;
 mod stages;
 mod walk;
 
-use labdeck_aws::Result;
+use labdeck_aws::{Result, for_lab};
 
 use crate::args::{Command, ReleaseCommand};
 use crate::context::Context;
@@ -36,14 +37,50 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::Invoke(_)
         | Command::RightSize(_)
         | Command::Logs(_) => true,
+        Command::Audit(audit) => audit.follow,
         Command::Request(request) => request.count > 1,
         Command::Release(release) => matches!(release.command, ReleaseCommand::Canary(_)),
         _ => false,
     }
 }
 
+/// The lab that a command is about, where it is one.
+fn lab_of(command: &Command) -> Option<&str> {
+    Some(match command {
+        Command::Plan(args) => &args.lab,
+        Command::Request(args) => &args.lab,
+        Command::Invoke(args) => &args.lab,
+        Command::Release(args) => &args.lab,
+        Command::Rollback(args) => &args.lab,
+        Command::Stages(args) => &args.lab,
+        Command::Chaos(args) => &args.lab,
+        Command::Logs(args) => &args.lab,
+        Command::Metrics(args) => &args.lab,
+        Command::Cost(args) => &args.lab,
+        Command::RightSize(args) => &args.lab,
+        Command::Check(args) => &args.lab,
+        Command::Walk(args) => &args.lab,
+        // Several labs, each with its own name in the audit; or none.
+        Command::Deploy(_)
+        | Command::Destroy(_)
+        | Command::Labs(_)
+        | Command::Cloud(_)
+        | Command::Audit(_)
+        | Command::Doctor
+        | Command::Completions { .. }
+        | Command::Man => return None,
+    })
+}
+
 /// Runs a command; answers the exit status.
 pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
+    match lab_of(&command).map(|lab| context.full_name(lab)) {
+        Some(lab) => for_lab(&lab, perform(context, command)).await,
+        None => perform(context, command).await,
+    }
+}
+
+async fn perform(context: &Context<'_>, command: Command) -> Result<u8> {
     match command {
         Command::Cloud(args) => cloud::run(context, &args).await,
         Command::Labs(args) if args.schema => Ok(labs::schema(context)),
@@ -66,6 +103,7 @@ pub async fn run(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::RightSize(args) => right_size::run(context, &args).await,
         Command::Check(args) => check::run(context, &args).await,
         Command::Walk(args) => walk::run(context, &args).await,
+        Command::Audit(args) => audit::run(context, &args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Completions { shell } => Ok(completions::completions(context, shell)),
         Command::Man => completions::man(context),

@@ -1,5 +1,6 @@
 //! What the screen shows: plain data, changed only by `update`.
 
+pub mod audit;
 pub mod form;
 pub mod job;
 pub mod logs;

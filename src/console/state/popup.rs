@@ -5,6 +5,7 @@ use std::sync::Arc;
 use labdeck_telemetry::LogEvent;
 use tui_input::Input;
 
+use super::audit::AuditList;
 use super::form::RequestForm;
 use crate::action::Action;
 use crate::message::{JobKind, ReleaseOperation};
@@ -133,6 +134,8 @@ pub enum Popup {
         /// The selected note, counted from the newest.
         selected: usize,
     },
+    /// The audit.
+    Audit(Box<AuditList>),
     /// A text.
     Text {
         /// Its title.
@@ -147,6 +150,6 @@ pub enum Popup {
 impl Popup {
     /// Whether keys are typed into it.
     pub fn types(&self) -> bool {
-        matches!(self, Self::Palette { .. } | Self::Prompt(_) | Self::Form(_))
+        matches!(self, Self::Palette { .. } | Self::Prompt(_) | Self::Form(_) | Self::Audit(_))
     }
 }

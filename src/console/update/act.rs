@@ -2,7 +2,7 @@
 
 use labdeck_lab::blueprint::StepAction;
 
-use super::{choose, popups, scroll, work};
+use super::{audit, choose, popups, scroll, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -94,6 +94,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             state.popups.push(Popup::Messages { selected: 0 });
             Vec::new()
         }
+        Action::Audit => audit::open(state),
         Action::Help => {
             state.popups.push(Popup::Help { scroll: 0 });
             Vec::new()

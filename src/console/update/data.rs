@@ -8,7 +8,7 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{choose, done};
+use super::{audit, choose, done};
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
@@ -84,6 +84,10 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::ChaosSet { name, on, result } => chaos_set(state, &name, on, result),
         Message::Answered { name, result } => {
             answered(state, &name, result);
+            Vec::new()
+        }
+        Message::Audit(result) => {
+            audit::read(state, result);
             Vec::new()
         }
         Message::Events(events) => {

@@ -66,6 +66,7 @@ fn key_pressed(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
 fn focused_input(state: &mut State) -> Option<&mut Input> {
     match state.popups.last_mut()? {
         Popup::Palette { input, .. } => Some(input),
+        Popup::Audit(list) => Some(&mut list.input),
         Popup::Prompt(prompt) => {
             prompt.error = None;
             Some(&mut prompt.input)

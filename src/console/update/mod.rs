@@ -1,6 +1,7 @@
 //! `(state, message) -> effects`: the only code that changes the state.
 
 mod act;
+mod audit;
 mod choose;
 mod data;
 mod done;

@@ -4,7 +4,7 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, choose, data, scroll, work};
+use super::{act, audit, choose, data, scroll, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -76,6 +76,11 @@ pub fn typed(state: &mut State) {
             if let Some(Popup::Palette { matches, selected, .. }) = state.popups.last_mut() {
                 *matches = found;
                 *selected = 0;
+            }
+        }
+        Some(Popup::Audit(_)) => {
+            if let Some(Popup::Audit(list)) = state.popups.last_mut() {
+                list.filter();
             }
         }
         Some(Popup::Form(_)) => {
@@ -150,6 +155,10 @@ fn accept(state: &mut State) -> Vec<Effect> {
                 state.popups.push(Popup::Messages { selected });
                 state.popups.push(Popup::Text { title, text, scroll: 0 });
             }
+            Vec::new()
+        }
+        Some(Popup::Audit(list)) => {
+            audit::accept(state, list);
             Vec::new()
         }
         Some(Popup::Prompt(prompt)) => answered(state, prompt),

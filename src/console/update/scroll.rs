@@ -133,6 +133,9 @@ fn popup(state: &mut State, action: Action) {
         Some(Popup::Palette { selected, matches, .. }) => {
             *selected = moved(*selected, action, matches.len(), page);
         }
+        Some(Popup::Audit(list)) => {
+            list.selected = moved(list.selected, action, list.count(), page.saturating_sub(1));
+        }
         Some(Popup::Variants { selected }) => *selected = moved(*selected, action, variants, page),
         Some(Popup::Review { scroll }) => {
             *scroll = moved(*scroll, action, review.saturating_sub(page.saturating_sub(2)), page);

@@ -149,7 +149,7 @@ fn useful(state: &State, action: Action) -> bool {
 fn popup_actions(popup: &Popup) -> &'static [Action] {
     match popup {
         Popup::Help { .. } => &[Action::Down, Action::PageDown, Action::Close],
-        Popup::Palette { .. } | Popup::Form(_) => {
+        Popup::Palette { .. } | Popup::Form(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
         Popup::Labs { .. }

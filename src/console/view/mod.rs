@@ -4,6 +4,7 @@ pub mod access;
 mod aliases;
 pub mod api;
 mod apis;
+mod audit;
 mod charts;
 mod checks;
 mod events;

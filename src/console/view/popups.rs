@@ -7,7 +7,7 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{hints, labs, layout, plan, response};
+use super::{audit, hints, labs, layout, plan, response};
 use crate::action::{Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
@@ -50,6 +50,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             rows.push(keys_line(pen));
             paint::lines(buffer, inner, rows);
         }
+        Popup::Audit(list) => return Some(audit::draw(buffer, area, pen, list)),
         Popup::Prompt(one) => return Some(prompt(buffer, area, pen, one)),
         Popup::Form(one) => return Some(form(buffer, area, pen, one)),
         Popup::Event { event, lines, scroll } => {
@@ -103,13 +104,13 @@ fn open(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
 
-fn wide(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
+pub(super) fn wide(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
     let columns = layout::popup_columns((area.width, area.height)) as u16 + 4;
     open(buffer, layout::middle(area, columns, area.height.saturating_sub(4)), pen, title)
 }
 
 /// The keys of the topmost popup.
-fn keys_line(pen: &Pen) -> Line<'static> {
+pub(super) fn keys_line(pen: &Pen) -> Line<'static> {
     let mut spans = Vec::new();
     for (keys, action) in hints::hints(pen.state) {
         spans.extend(pen.hint(&keys, action.entry().hint));
@@ -188,7 +189,7 @@ fn palette(
 }
 
 /// Draws an input with its label; gives the place of its cursor.
-fn input_line(
+pub(super) fn input_line(
     buffer: &mut Buffer,
     area: Rect,
     pen: &Pen,

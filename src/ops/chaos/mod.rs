@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use futures_util::future::try_join_all;
-use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_aws::{Failure, FailureKind, Result, Target, changing};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{Chaos, ChaosKind};
 use serde_json::{Value, json};
@@ -84,7 +84,17 @@ pub async fn set(
         return Err(Failure::new(FailureKind::NotFound, what, why));
     };
     let work = Work { target: &engine.target, lab: &blueprint.name, what };
-    let until_ms = match &switch.kind {
+    engine.target.learn_caller().await;
+    let told = |on| format!("chaos {name} {}", if on { "on" } else { "off" });
+    let until_ms =
+        changing(told(!on), told(on), Box::pin(moved(engine, &work, switch, on))).await?;
+    Ok(ChaosStatus { name: name.to_owned(), until_ms })
+}
+
+/// Moves a switch; answers when it ends by itself, in ms since the epoch, where it does.
+async fn moved(engine: &Engine, work: &Work<'_>, switch: &Chaos, on: bool) -> Result<Option<i64>> {
+    let lab = work.lab;
+    Ok(match &switch.kind {
         ChaosKind::DenyTable { role, table, minutes } if on => {
             Some(work.deny(role, table, *minutes).await?)
         }
@@ -102,11 +112,10 @@ pub async fn set(
         ChaosKind::DropCacheKey { api, path, method, parameter, stage } => {
             let key = cache_key::CacheKey { api, path, method, parameter, stage };
             // It changes the definition for a moment: no deploy must come in between.
-            let work = cache_key::set(engine, &blueprint.name, &switch.name, &key, on);
-            leased(engine, &blueprint.name, Box::pin(work)).await.map(|()| None)?
+            let work = cache_key::set(engine, lab, &switch.name, &key, on);
+            leased(engine, lab, Box::pin(work)).await.map(|()| None)?
         }
-    };
-    Ok(ChaosStatus { name: name.to_owned(), until_ms })
+    })
 }
 
 /// The switch when it is on.
@@ -337,14 +346,15 @@ impl Work<'_> {
                 .refused("only the local cloud can slow a table down")
                 .next("use --target local, or another chaos switch"));
         };
-        // The admin API is not reached through the SDK, so its guard does not see this.
-        if self.target.read_only() {
-            return Err(self.refused("this is read-only mode").next("run it without --read-only"));
-        }
+        // The admin API is not reached through the SDK, whose guard does not see this.
+        self.target.may_change(&self.what, None)?;
         if delay_ms.is_some() && live::table(self.target, table).await?.is_none() {
             return Err(self.not_deployed(format!("table {table} does not exist")));
         }
-        admin.set_table_latency(table, delay_ms.map(Duration::from_millis)).await
+        let record = self.target.record("local cloud", "PutTableLatency", table);
+        let done = admin.set_table_latency(table, delay_ms.map(Duration::from_millis)).await;
+        record.ended(&done);
+        done
     }
 }
 

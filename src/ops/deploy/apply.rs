@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use labdeck_aws::{Failure, FailureKind, Result, same_count};
+use labdeck_aws::{Failure, FailureKind, Result, changing, same_count};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -82,10 +82,11 @@ fn start_ready(
             cancel: cancel.clone(),
         };
         let action = plan.steps[index].action.clone();
+        let (from, to) = plan.steps[index].noted();
         reporter.report(Progress::StepStarted { index });
         running.spawn(same_count(async move {
             let begun = Instant::now();
-            let result = run.perform_logged_in(&action).await;
+            let result = changing(from, to, run.perform_logged_in(&action)).await;
             run.reporter.report(Progress::StepDone {
                 index,
                 seconds: begun.elapsed().as_secs_f64(),

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use labdeck_aws::{Failure, FailureKind, Result, counted};
+use labdeck_aws::{Failure, FailureKind, Result, counted, for_lab};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Architecture;
 use tokio_util::sync::CancellationToken;
@@ -119,8 +119,8 @@ async fn deploy_built(
     cancel: &CancellationToken,
 ) -> Result<Summary> {
     let begun = Instant::now();
-    let work = deploying(engine, blueprint, options, built, reporter, cancel);
-    let (result, calls) = counted(Box::pin(work)).await;
+    let work = Box::pin(deploying(engine, blueprint, options, built, reporter, cancel));
+    let (result, calls) = for_lab(&blueprint.name, counted(work)).await;
     let done = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
@@ -149,7 +149,7 @@ async fn deploying(
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<Done> {
-    refuse_read_only(engine, &format!("deploying {}", blueprint.name))?;
+    engine.target.may_change(format!("deploying {}", blueprint.name), None)?;
     let place = place(&engine.target).await?;
     let looking = build_and_look(engine, blueprint, options, built, reporter, cancel);
     // Where nothing is to do, no lease is taken, and one that a killed run left would stay.
@@ -241,7 +241,7 @@ pub async fn destroy(
 ) -> Result<Summary> {
     let begun = Instant::now();
     let work = Box::pin(destroying(engine, blueprint, reporter, &cancel));
-    let (result, calls) = counted(work).await;
+    let (result, calls) = for_lab(&blueprint.name, counted(work)).await;
     let (changed, left, notes) = result?;
     Ok(Summary {
         lab: blueprint.name.clone(),
@@ -261,7 +261,7 @@ async fn destroying(
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<(usize, Vec<Left>, Vec<String>)> {
-    refuse_read_only(engine, &format!("destroying {}", blueprint.name))?;
+    engine.target.may_change(format!("destroying {}", blueprint.name), None)?;
     let target = &engine.target;
     let place = place(target).await?;
     let lease = Lease::take(target, &place, &blueprint.name, cancel).await?;
@@ -324,14 +324,6 @@ async fn seen(
     let target = &engine.target;
     let reading = logged_in(target, reporter, cancel, || look.now(target));
     cancellable(cancel, STOPPED, reading).await
-}
-
-fn refuse_read_only(engine: &Engine, what: &str) -> Result<()> {
-    if engine.target.read_only() {
-        return Err(Failure::new(FailureKind::Refused, what, "the target is read-only")
-            .next("run it without --read-only"));
-    }
-    Ok(())
 }
 
 /// What is said of reading live state that was stopped.

@@ -71,6 +71,43 @@ pub struct Step {
     pub action: super::Action,
 }
 
+/// Fields whose values may hold secrets, or are long: the audit has their names alone.
+const UNTOLD: [&str; 1] = ["variables"];
+/// Longest value of a field that the audit has, in characters.
+const LONGEST_TOLD: usize = 60;
+
+impl Step {
+    /// From what to what, in short words for the audit.
+    pub fn noted(&self) -> (String, String) {
+        let it = || format!("{} {}", self.resource, self.name);
+        match self.verb {
+            Verb::Create => ("nothing".to_owned(), it()),
+            Verb::Delete => (it(), "nothing".to_owned()),
+            Verb::Replace => (it(), format!("{} made anew", it())),
+            Verb::Update if self.changes.is_empty() => (String::new(), self.reason.clone()),
+            Verb::Update => {
+                let told = |value: fn(&Change) -> Option<&String>| {
+                    let told = |change: &Change| match value(change) {
+                        Some(value) if change.is_told() => format!("{} {value}", change.field),
+                        _ => change.field.clone(),
+                    };
+                    self.changes.iter().map(told).collect::<Vec<_>>().join(", ")
+                };
+                (told(|change| change.old.as_ref()), told(|change| change.new.as_ref()))
+            }
+        }
+    }
+}
+
+impl Change {
+    fn is_told(&self) -> bool {
+        let short = |value: &Option<String>| {
+            value.as_ref().is_none_or(|value| value.chars().count() <= LONGEST_TOLD)
+        };
+        !UNTOLD.contains(&self.field.as_str()) && short(&self.old) && short(&self.new)
+    }
+}
+
 /// A field that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {

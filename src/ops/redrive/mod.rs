@@ -74,6 +74,7 @@ pub async fn redrive(
     queue: &str,
     cancel: &CancellationToken,
 ) -> Result<Redrive> {
+    engine.target.learn_caller().await;
     let what = format!("sending the messages of {queue} back");
     let sources: Vec<String> = blueprint
         .queues

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use futures_util::future::join_all;
-use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_aws::{Failure, FailureKind, Result, Target, changing};
 
 use super::moves::{Change, Moves, StageMove};
 use super::outcome::{Move, ReleaseOutcome};
@@ -109,7 +109,7 @@ fn routing(split: &Split) -> AliasRoutingConfiguration {
 async fn move_alias(target: &Target, change: &Change) -> Moved {
     let what = format!("moving alias {} of {}", change.alias, change.function);
     let rendered = change.pointer.render(&change.alias, &change.text);
-    let answer = target
+    let update = target
         .lambda()
         .update_alias()
         .function_name(&change.function)
@@ -117,9 +117,8 @@ async fn move_alias(target: &Target, change: &Change) -> Moved {
         .function_version(&change.to.stable)
         .routing_config(routing(&change.to))
         .description(&rendered.description)
-        .revision_id(&change.revision_id)
-        .send()
-        .await;
+        .revision_id(&change.revision_id);
+    let answer = changing(change.from.to_string(), change.to.to_string(), update.send()).await;
     let arn = match answer {
         Ok(alias) => alias.alias_arn,
         Err(error) => {
@@ -218,14 +217,14 @@ async fn keep_in_tags(
 async fn move_stage(target: &Target, stage: &StageMove) -> Result<()> {
     let patch =
         PatchOperation::builder().op(Op::Replace).path("/deploymentId").value(&stage.to).build();
-    let answer = target
+    let update = target
         .apigateway()
         .update_stage()
         .rest_api_id(&stage.api_id)
         .stage_name(&stage.stage)
-        .patch_operations(patch)
-        .send()
-        .await;
+        .patch_operations(patch);
+    let deployment = |id: &str| format!("deployment {id}");
+    let answer = changing(deployment(&stage.from), deployment(&stage.to), update.send()).await;
     answer.map(|_| ()).map_err(|error| {
         let what =
             format!("moving stage {} of API {} to deployment {}", stage.stage, stage.api, stage.to);

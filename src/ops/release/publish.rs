@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 use futures_util::future::join_all;
-use labdeck_aws::{Failure, FailureKind, Result, Target};
+use labdeck_aws::{Failure, FailureKind, Result, Target, changing};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::ChaosKind;
 
@@ -96,15 +96,15 @@ async fn published(
     let what = format!("publishing {}", function.name);
     // Revision ids change when a function becomes ready: wait first, then use what is read.
     let ready = wait_until_ready(target, &function.name, &what).await?;
-    let answer = target
+    let publish = target
         .lambda()
         .publish_version()
         .function_name(&function.name)
         .code_sha256(&ready.code_sha256)
         .revision_id(&ready.revision_id)
-        .description(description)
-        .send()
-        .await;
+        .description(description);
+    let before = newest.map_or_else(|| "no version".to_owned(), |newest| format!("v{newest}"));
+    let answer = changing(before, "the next version", publish.send()).await;
     let failure = match answer {
         Ok(answer) => {
             let no_version =

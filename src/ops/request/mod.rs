@@ -1,5 +1,6 @@
 //! Requests: one, or many.
 
+mod allowed;
 mod before;
 mod burst;
 pub mod exchange;
@@ -12,7 +13,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::RestApi;
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, changing};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{SavedRequest, Stage};
 use tokio_util::sync::CancellationToken;
@@ -128,7 +129,15 @@ impl<'a> Place<'a> {
 ///
 /// # Errors
 /// Network when there is no answer; an answer with an error status is no failure.
+/// Refused in read-only mode, unless it is a GET, HEAD or OPTIONS.
 pub async fn send(engine: &Engine, request: OutgoingRequest) -> Result<Exchange> {
+    let record = allowed::begun(engine, &request).await?;
+    let result = sent(engine, request).await;
+    allowed::sent(record, &result);
+    result
+}
+
+async fn sent(engine: &Engine, request: OutgoingRequest) -> Result<Exchange> {
     match send::send_once(request.clone()).await {
         Ok(exchange) => Ok(exchange),
         Err(error) if error.refused && engine.target.is_local() => {
@@ -145,7 +154,8 @@ pub async fn send(engine: &Engine, request: OutgoingRequest) -> Result<Exchange>
 /// A cancelled burst, and one that nobody answers, ends early with what it has; `stopped` says why.
 ///
 /// # Errors
-/// Invalid when a bound is not kept or the request can't be sent.
+/// Invalid when a bound is not kept or the request can't be sent; Refused in read-only mode, unless the
+/// request is a GET, HEAD or OPTIONS.
 pub async fn burst(
     engine: &Engine,
     name: &str,
@@ -155,10 +165,14 @@ pub async fn burst(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<BurstSummary> {
+    let to = format!("{count} requests, {concurrency} at once");
+    let record = changing("", to, allowed::begun(engine, &request)).await?;
     if engine.target.is_local() {
         engine.target.reconnect().await?;
     }
-    burst::run(name, &request, count, concurrency, reporter, &cancel).await
+    let result = burst::run(name, &request, count, concurrency, reporter, &cancel).await;
+    allowed::burst(record, count, &result);
+    result
 }
 
 /// Sends the same number of each of `requests` to `stage`, one after the other, for comparison.

@@ -108,11 +108,7 @@ pub async fn right_size(
         let what = format!("trying sizes of {function}");
         return Err(Failure::new(FailureKind::NotFound, what, why));
     };
-    if engine.target.read_only() {
-        let what = format!("trying sizes of {function}");
-        return Err(Failure::new(FailureKind::Refused, what, "the target is read-only")
-            .next("run it without --read-only"));
-    }
+    engine.target.may_change(format!("trying sizes of {function}"), None)?;
     let payload = payload::find(engine, blueprint, function, trial.with.as_deref()).await?;
     let sizes = if trial.sizes.is_empty() { SIZES.to_vec() } else { trial.sizes.clone() };
     let work = async {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::RestApi;
 use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use labdeck_aws::{Result, Target};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Table;
@@ -216,8 +216,10 @@ pub async fn read_releases(engine: &Engine, blueprint: &Blueprint) -> Result<Lab
     let tables = try_join_all(blueprint.tables.iter().map(|table| read_table(target, table)));
     let apis = read_apis(target, blueprint);
     let chaos = chaos::status(engine, blueprint);
-    let ((functions, tables), ((apis, variant), chaos)) =
-        try_join(try_join(functions, tables), try_join(apis, chaos)).await?;
+    let reading = Box::pin(try_join(try_join(functions, tables), try_join(apis, chaos)));
+    // Whoever reads may change something next, and the audit says who.
+    let (read, ()) = join(reading, target.learn_caller()).await;
+    let ((functions, tables), ((apis, variant), chaos)) = read?;
     let status = assembled(target, blueprint, functions, tables, apis, chaos);
     Ok(LabStatus { variant, ..status })
 }
