@@ -2,6 +2,7 @@
 
 mod audit;
 mod canary;
+mod gateway;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
+pub use gateway::{KeysArgs, KeysCommand, PlansArgs, PlansCommand, StagesArgs, StagesCommand};
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
 ///
@@ -168,8 +170,12 @@ pub enum Command {
     Release(ReleaseArgs),
     /// Take `prod` back; short for `release LAB rollback`.
     Rollback(RollbackArgs),
-    /// The stages of every API: deployment, variables, URL.
-    Stages(LabArg),
+    /// The stages of every API: list them, edit one, switch, redeploy, flush.
+    Stages(StagesArgs),
+    /// Usage plans: their settings, what their keys have used, edits.
+    Plans(PlansArgs),
+    /// API keys, without their values unless one is shown on request.
+    Keys(KeysArgs),
     /// Real failures: list them, switch one on or off.
     Chaos(ChaosArgs),
     /// The lab's log, live with `--follow`.
@@ -205,13 +211,6 @@ pub struct RollbackArgs {
     /// Go back once more after a rollback.
     #[arg(long)]
     pub further: bool,
-}
-
-/// A lab.
-#[derive(Debug, Args)]
-pub struct LabArg {
-    /// The lab: the name of its folder.
-    pub lab: String,
 }
 
 /// Arguments of `labs`.

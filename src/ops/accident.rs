@@ -7,7 +7,7 @@ use labdeck_lab::Blueprint;
 use crate::deploy::leased;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG, existing};
-use crate::status;
+use crate::{gateway, status};
 
 /// Deletes a function of the lab's own, with its versions and aliases. It may be gone already.
 ///
@@ -68,9 +68,7 @@ async fn flush(
     for api in &blueprint.apis {
         let found = status::own_api(&apis, &api.name, &blueprint.name).and_then(|api| api.id());
         let Some(id) = found else { continue };
-        let flush = engine.target.apigateway().flush_stage_cache().rest_api_id(id);
-        let answer = flush.stage_name(stage).send().await;
-        answer.map_err(|error| Failure::from_sdk(&what, &error))?;
+        gateway::flush_cache(engine, id, stage, &what).await?;
         flushed.push(api.name.clone());
     }
     if flushed.is_empty() {

@@ -11,6 +11,7 @@ pub mod checks;
 pub mod cost;
 pub mod deploy;
 pub mod engine;
+pub mod gateway;
 pub mod history;
 pub mod invoke;
 pub mod live;

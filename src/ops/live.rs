@@ -15,6 +15,13 @@ use labdeck_aws::{Failure, FailureKind, Result, Target};
 
 /// The tag on everything that belongs to a lab.
 pub const LAB_TAG: &str = "labdeck:lab";
+/// The tag on an API key that a person made with labdeck, beside the lab's tag: deploys leave it though
+/// lab.toml does not name it.
+pub(crate) const BY_HAND_TAG: &str = "labdeck:by-hand";
+/// The tag on a new API key while it takes the place of the one whose id it holds.
+pub(crate) const ROTATES_TAG: &str = "labdeck:rotates";
+/// The tag on such a key once requests with it were answered.
+pub(crate) const VERIFIED_TAG: &str = "labdeck:verified";
 /// The largest page of API Gateway's lists.
 pub(crate) const PAGE: i32 = 500;
 

@@ -11,10 +11,12 @@ mod deploy;
 mod destroy;
 mod doctor;
 mod invoke;
+mod keys;
 mod labs;
 mod logs;
 mod metrics;
 mod plan;
+mod plans;
 mod release;
 mod request;
 mod right_size;
@@ -24,7 +26,7 @@ mod walk;
 
 use labdeck_aws::{Result, for_lab};
 
-use crate::args::{Command, ReleaseCommand};
+use crate::args::{Command, KeysCommand, ReleaseCommand};
 use crate::context::Context;
 
 /// Whether a command watches for Ctrl-C itself and ends at a safe point of its own.
@@ -40,6 +42,7 @@ pub fn ends_itself(command: &Command) -> bool {
         Command::Audit(audit) => audit.follow,
         Command::Request(request) => request.count > 1,
         Command::Release(release) => matches!(release.command, ReleaseCommand::Canary(_)),
+        Command::Keys(keys) => matches!(keys.command, Some(KeysCommand::Rotate { .. })),
         _ => false,
     }
 }
@@ -95,7 +98,9 @@ async fn perform(context: &Context<'_>, command: Command) -> Result<u8> {
             let rollback = ReleaseCommand::Rollback { further: args.further };
             release::run(context, &args.lab, rollback).await
         }
-        Command::Stages(args) => stages::run(context, &args.lab).await,
+        Command::Stages(args) => stages::run(context, &args).await,
+        Command::Plans(args) => plans::run(context, &args).await,
+        Command::Keys(args) => keys::run(context, &args).await,
         Command::Chaos(args) => chaos::run(context, &args).await,
         Command::Logs(args) => logs::run(context, &args).await,
         Command::Metrics(args) => metrics::run(context, &args).await,

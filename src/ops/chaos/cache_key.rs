@@ -10,7 +10,7 @@ use labdeck_aws::{Failure, FailureKind, Result, Target};
 
 use crate::deploy::definition;
 use crate::engine::Engine;
-use crate::{live, status, trial};
+use crate::{gateway, live, status, trial};
 
 /// Begins the description of a deployment without a cache key; the switch's name follows.
 const MARK: &str = "labdeck:chaos=";
@@ -49,6 +49,11 @@ pub(super) async fn is_dropped(
 /// stage served before.
 fn mark(switch: &str, before: &str) -> String {
     format!("{MARK}{switch} before={before}")
+}
+
+/// Whether a deployment was made by a switch.
+pub(crate) fn made(deployment: &Deployment) -> bool {
+    deployment.description().is_some_and(|text| text.starts_with(MARK))
 }
 
 /// What the stage served before a deployment of this switch; `None` for any other deployment.
@@ -225,8 +230,6 @@ impl Work<'_> {
         if !cached {
             return Ok(());
         }
-        let flush = self.engine.target.apigateway().flush_stage_cache().rest_api_id(self.id);
-        let answer = flush.stage_name(self.key.stage).send().await;
-        answer.map(|_| ()).map_err(|error| Failure::from_sdk(self.what, &error))
+        gateway::flush_cache(self.engine, self.id, self.key.stage, self.what).await
     }
 }

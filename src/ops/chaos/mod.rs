@@ -12,6 +12,8 @@
 
 mod cache_key;
 
+pub(crate) use cache_key::made;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

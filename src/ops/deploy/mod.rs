@@ -36,11 +36,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use action::Action;
 pub use all::{One, deploy_all, destroy_all};
+pub(crate) use kinds::api::once;
 pub use kinds::definition;
 pub(crate) use lease::leased;
 pub use look::place;
 pub(crate) use look::wanted_of;
 pub use options::{Confirm, Options};
+pub(crate) use run::pauses;
 pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;

@@ -185,6 +185,16 @@ struct Patience {
     limit: Duration,
 }
 
+/// How long to pause before the next attempt after a failure that waiting mends, and for how long to go
+/// on trying; `None` for any other failure. `waited` since the first attempt (0).
+pub(crate) fn pauses(
+    failure: &Failure,
+    attempt: u32,
+    waited: Duration,
+) -> Option<(Duration, Duration)> {
+    patience(failure, attempt, waited).map(|patience| (patience.pause, patience.limit))
+}
+
 /// How to go on after the failure of this attempt (from 0), so long after the first.
 fn patience(failure: &Failure, attempt: u32, waited: Duration) -> Option<Patience> {
     let grows = |first_ms: u64, most: Duration| {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exchange::{BurstSummary, OutgoingRequest};
 use super::wire::{Link, Prepared, WireError, broken};
+use crate::gateway::sent::Counter;
 use crate::progress::{Progress, Reporter};
 
 /// Most requests of a burst.
@@ -35,6 +36,7 @@ const MOST_ERRORS: usize = 20;
 /// What the workers share.
 struct Shared {
     prepared: Prepared,
+    counter: Counter,
     count: u64,
     taken: AtomicU64,
     done: AtomicU64,
@@ -101,6 +103,7 @@ pub(super) async fn run(
     }
     let shared = Arc::new(Shared {
         prepared: Prepared::new(request)?,
+        counter: Counter::of(request),
         count,
         taken: AtomicU64::new(0),
         done: AtomicU64::new(0),
@@ -169,6 +172,7 @@ async fn work(shared: Arc<Shared>, cancel: CancellationToken) -> Tally {
         match result {
             Ok((status, took)) => {
                 tally.answered += 1;
+                shared.counter.note(status);
                 *tally.statuses.entry(status).or_default() += 1;
                 tally.millis.add(took.as_secs_f64() * 1e3);
                 shared.failed_in_a_row.store(0, Ordering::Relaxed);

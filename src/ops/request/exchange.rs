@@ -27,17 +27,32 @@ pub struct OutgoingRequest {
 
 /// The value of an API key. Whatever shows it masks it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyValue(String);
+pub struct KeyValue {
+    value: String,
+    id: Option<String>,
+}
 
 impl KeyValue {
     /// Keeps a value.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self { value: value.into(), id: None }
     }
 
-    /// The value itself, for sending it.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
+    /// The same, with the id of the key that it is the value of.
+    #[must_use]
+    pub fn of(mut self, id: &str) -> Self {
+        self.id = (!id.is_empty()).then(|| id.to_owned());
+        self
+    }
+
+    /// The key's id, where it is known.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The value itself, for sending it, and for showing or copying it when a person asks for that.
+    pub fn reveal(&self) -> &str {
+        &self.value
     }
 }
 
@@ -51,7 +66,7 @@ pub fn masked(value: &str) -> String {
 
 impl fmt::Display for KeyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&masked(&self.0))
+        f.write_str(&masked(&self.value))
     }
 }
 

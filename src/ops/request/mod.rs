@@ -21,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use before::text_of;
 pub use burst::{MOST_AT_ONCE, MOST_REQUESTS};
 pub use key::value as key_value;
+pub(crate) use key::value_of as key_value_of;
 pub use prepare::used as variables_of;
 
 use exchange::{BurstSummary, Exchange, Origin, OutgoingRequest};
 
 use crate::engine::Engine;
+use crate::gateway::sent::Counter;
 use crate::live;
 use crate::progress::{Progress, Reporter};
 use crate::status;
@@ -138,14 +140,17 @@ pub async fn send(engine: &Engine, request: OutgoingRequest) -> Result<Exchange>
 }
 
 async fn sent(engine: &Engine, request: OutgoingRequest) -> Result<Exchange> {
-    match send::send_once(request.clone()).await {
-        Ok(exchange) => Ok(exchange),
+    let counter = Counter::of(&request);
+    let answer = match send::send_once(request.clone()).await {
         Err(error) if error.refused && engine.target.is_local() => {
             engine.target.reconnect().await?;
-            send::send_once(request).await.map_err(|error| error.failure)
+            send::send_once(request).await
         }
-        Err(error) => Err(error.failure),
-    }
+        answer => answer,
+    };
+    let exchange = answer.map_err(|error| error.failure)?;
+    counter.note(exchange.status);
+    Ok(exchange)
 }
 
 /// Sends `request` `count` times (1 to [`MOST_REQUESTS`]), `concurrency` (1 to [`MOST_AT_ONCE`]) at

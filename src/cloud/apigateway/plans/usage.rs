@@ -74,10 +74,20 @@ impl Usage {
     pub fn daily(&self, quota: Option<&QuotaSettings>, first: i64, last: i64) -> Vec<(i64, i64)> {
         (first..=last)
             .map(|day| match self.days.get(&day) {
-                Some(numbers) => *numbers,
+                Some((used, left)) => (*used, self.left_now(quota, day).unwrap_or(*left)),
                 None => (0, self.left_before(quota, day)),
             })
             .collect()
+    }
+
+    /// What is left by the quota as it is now, where `day` is the newest one with requests: a quota that
+    /// was edited since counts at once.
+    fn left_now(&self, quota: Option<&QuotaSettings>, day: i64) -> Option<i64> {
+        let (newest, _) = self.days.last_key_value()?;
+        let quota = quota.filter(|_| *newest == day)?;
+        let start = period_start(quota, day);
+        let granted = if start == self.period { self.granted } else { 0 };
+        Some((i64::from(quota.limit) + granted - self.used_since(start, day)).max(0))
     }
 
     /// What was left on a day without requests: as on the last day of its period that had some.
@@ -154,6 +164,9 @@ mod tests {
             usage.daily(Some(&quota), monday - 1, monday + 4),
             [(0, 2), (1, 1), (1, 0), (0, 1), (1, 0), (0, 0)]
         );
+        let more = QuotaSettings { limit: 5, ..quota.clone() };
+        let edited = usage.daily(Some(&more), monday, monday + 3);
+        assert_eq!(edited, [(1, 1), (1, 0), (0, 1), (1, 3)], "an edited quota counts at once");
         let next = monday + 6;
         assert!(usage.take(Some(&quota), next) && usage.take(Some(&quota), next));
         assert!(!usage.take(Some(&quota), next));

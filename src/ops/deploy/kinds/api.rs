@@ -320,7 +320,7 @@ impl Wanted {
 
 /// Calls that create something without a name of its own are not repeated by the SDK: whether the
 /// first attempt made it is looked up before.
-pub(super) fn once() -> aws_sdk_apigateway::config::Builder {
+pub(crate) fn once() -> aws_sdk_apigateway::config::Builder {
     aws_sdk_apigateway::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 

@@ -25,6 +25,18 @@ pub async fn observe(
     stage: &str,
     document: &Value,
 ) -> Result<Vec<String>> {
+    match served(target, api_id, stage).await {
+        Ok(Some(live)) => Ok(changed(&normalised(document), &live)),
+        Ok(None) => Ok(Vec::new()),
+        Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Denied) => {
+            Ok(Vec::new())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Every method that a stage serves, from its export; `None` where that is no document.
+pub(crate) async fn served(target: &Target, api_id: &str, stage: &str) -> Result<Option<Methods>> {
     let answer = target
         .apigateway()
         .get_export()
@@ -36,19 +48,9 @@ pub async fn observe(
         .send()
         .await
         .map_err(|e| Failure::from_sdk(format!("exporting stage {stage} of API {api_id}"), &e));
-    let export = match answer {
-        Ok(answer) => {
-            answer.body.map(aws_sdk_apigateway::primitives::Blob::into_inner).unwrap_or_default()
-        }
-        Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Denied) => {
-            return Ok(Vec::new());
-        }
-        Err(failure) => return Err(failure),
-    };
-    Ok(match serde_json::from_slice(&export) {
-        Ok(export) => differences(document, &export),
-        Err(_) => Vec::new(),
-    })
+    let export =
+        answer?.body.map(aws_sdk_apigateway::primitives::Blob::into_inner).unwrap_or_default();
+    Ok(serde_json::from_slice(&export).ok().map(|export| normalised(&export)))
 }
 
 /// Where the definition that an API has now is not as the document, deployed or not. Nothing where it may
@@ -68,11 +70,17 @@ pub async fn observe_defined(
 }
 
 /// Every method that is not in `export` as in `document`.
+#[cfg(test)]
 fn differences(document: &Value, export: &Value) -> Vec<String> {
     changed(&normalised(document), &normalised(export))
 }
 
-type Methods = BTreeMap<String, Parts>;
+/// Every method of an API as `GET /path`, with what decides how it answers.
+pub(crate) type Methods = BTreeMap<String, Parts>;
+/// What decides how a method answers, by what it is.
+pub(crate) type Parts = BTreeMap<&'static str, Value>;
+/// The part that says whether a method wants a key.
+pub(crate) const GUARDED: &str = "API key";
 
 fn changed(wanted: &Methods, live: &Methods) -> Vec<String> {
     let mut all = Vec::new();
@@ -95,8 +103,6 @@ fn changed(wanted: &Methods, live: &Methods) -> Vec<String> {
     all.extend(added.map(|method| format!("{method} was added")));
     all
 }
-
-type Parts = BTreeMap<&'static str, Value>;
 
 /// Every method of a document with what decides how it answers.
 fn normalised(document: &Value) -> Methods {
@@ -138,7 +144,7 @@ fn parts_of(integration: &Value, guarded: bool) -> Parts {
     BTreeMap::from([
         ("integration", target),
         ("cache key", json!(keys)),
-        ("API key", json!(guarded)),
+        (GUARDED, json!(guarded)),
         ("request template", filled(&integration["requestTemplates"])),
         ("request mapping", filled(&integration["requestParameters"])),
         ("responses", responses(&integration["responses"], kind.ends_with("_proxy"))),
@@ -146,7 +152,7 @@ fn parts_of(integration: &Value, guarded: bool) -> Parts {
 }
 
 /// Every method of an API's resources, in the same form.
-fn defined(resources: &[Resource]) -> Methods {
+pub(crate) fn defined(resources: &[Resource]) -> Methods {
     let mut all = BTreeMap::new();
     for resource in resources {
         let path = resource.path().unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::deploy::resolve::Resolver;
 use crate::deploy::run::{StepRun, missing};
 use crate::deploy::settings::{APPLIED_TAG, Found, Settings, Shown, Spec};
 use crate::deploy::wanted::Wanted;
-use crate::live::{self, LAB_TAG, existing};
+use crate::live::{self, BY_HAND_TAG, LAB_TAG, ROTATES_TAG, existing};
 
 /// What the plan calls it.
 pub const RESOURCE: &str = "API key";
@@ -49,6 +49,8 @@ pub struct LiveKey {
     pub name: String,
     /// When it was made, in seconds since the epoch.
     pub created: i64,
+    /// Whether a person made it, or it takes another's place at this moment: it is left alone.
+    pub kept: Option<&'static str>,
     /// Its settings.
     pub found: Found<KeySettings>,
 }
@@ -95,6 +97,11 @@ fn live_key(key: ApiKey, lab: &str) -> LiveKey {
         id: key.id.unwrap_or_default(),
         name: key.name.unwrap_or_default(),
         created: key.created_date.map(|at| at.secs()).unwrap_or_default(),
+        kept: if tags.contains_key(ROTATES_TAG) {
+            Some("its rotation was cut off")
+        } else {
+            tags.contains_key(BY_HAND_TAG).then_some("it was made by hand")
+        },
         found: Found::new(lab, settings, |name| tags.get(name).cloned()),
     }
 }
@@ -117,6 +124,10 @@ pub fn plan(planner: &mut Planner<'_>) {
         let wanted = planner.wanted.keys.iter().any(|key| key.name == live.name);
         let double = planner.live.keys[..index].iter().any(|other| other.name == live.name);
         if wanted && !double {
+            continue;
+        }
+        if let Some(why) = live.kept {
+            planner.note(format!("API key {} ({}) stays: {why}", live.name, live.id));
             continue;
         }
         let reason =

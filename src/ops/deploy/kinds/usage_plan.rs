@@ -248,7 +248,8 @@ fn plan_keys(planner: &mut Planner<'_>, wanted: &WantedPlan, live: Option<&LiveP
     let Some(live) = live else { return };
     for key in &planner.live.keys {
         // A key of somebody else's was put there by hand, and is left.
-        if wanted.keys.contains(&key.name) || !live.keys.contains(&key.id) {
+        let left = key.kept.is_some() || wanted.keys.contains(&key.name);
+        if left || !live.keys.contains(&key.id) {
             continue;
         }
         let action =

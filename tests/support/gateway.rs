@@ -1,0 +1,102 @@
+//! A client of API Gateway that is not labdeck's, and faults of the local cloud.
+
+use aws_sdk_apigateway::types::{Op, PatchOperation};
+use serde_json::Value;
+
+use super::{Sandbox, http};
+
+/// Somebody with another tool.
+pub struct Operator {
+    pub client: aws_sdk_apigateway::Client,
+    pub runtime: tokio::runtime::Runtime,
+    endpoint: String,
+    token: String,
+}
+
+impl Operator {
+    /// On the cloud of `sandbox`, which must run.
+    pub fn new(sandbox: &Sandbox) -> Self {
+        use aws_sdk_apigateway::config::{BehaviorVersion, Credentials, Region};
+        let endpoint = sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
+        let path = sandbox.state_dir().join("credentials.json");
+        let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let text = |name: &str| own[name].as_str().unwrap().to_owned();
+        let keys =
+            Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
+        let config = aws_sdk_apigateway::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&endpoint)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .credentials_provider(keys)
+            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = aws_sdk_apigateway::Client::from_conf(config);
+        Self { client, runtime, endpoint, token: text("admin_token") }
+    }
+
+    /// The id of the API with this name.
+    pub fn api(&self, name: &str) -> String {
+        let all = self.runtime.block_on(self.client.get_rest_apis().send()).unwrap();
+        let found = all.items().iter().find(|api| api.name() == Some(name)).unwrap();
+        found.id().unwrap().to_owned()
+    }
+
+    /// The id of the usage plan with this name.
+    pub fn plan(&self, name: &str) -> String {
+        let all = self.runtime.block_on(self.client.get_usage_plans().send()).unwrap();
+        let found = all.items().iter().find(|plan| plan.name() == Some(name)).unwrap();
+        found.id().unwrap().to_owned()
+    }
+
+    /// Gives a setting of a stage another value.
+    pub fn set_stage(&self, api: &str, stage: &str, path: &str, value: &str) {
+        let patch = PatchOperation::builder().op(Op::Replace).path(path).value(value).build();
+        let call = self.client.update_stage().rest_api_id(self.api(api)).stage_name(stage);
+        self.runtime.block_on(call.patch_operations(patch).send()).unwrap();
+    }
+
+    /// Gives a setting of a usage plan another value.
+    pub fn set_plan(&self, plan: &str, path: &str, value: &str) {
+        let patch = PatchOperation::builder().op(Op::Replace).path(path).value(value).build();
+        let call = self.client.update_usage_plan().usage_plan_id(self.plan(plan));
+        self.runtime.block_on(call.patch_operations(patch).send()).unwrap();
+    }
+
+    /// `*/*`'s requests per second of a stage.
+    pub fn rate(&self, api: &str, stage: &str) -> f64 {
+        let call = self.client.get_stage().rest_api_id(self.api(api)).stage_name(stage);
+        let found = self.runtime.block_on(call.send()).unwrap();
+        found.method_settings().unwrap()["*/*"].throttling_rate_limit()
+    }
+
+    fn admin(&self, method: &str, body: &str) -> Value {
+        let authorization = format!("Bearer {}", self.token);
+        let headers = [("Authorization", authorization.as_str())];
+        let url = format!("{}/_labdeck/faults", self.endpoint);
+        let answer = http::send(method, &url, &headers, body.as_bytes()).unwrap();
+        assert!(answer.status < 300, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap_or_default()
+    }
+
+    /// Lets the next call of an operation wait until [`Operator::go_on`].
+    pub fn pause(&self, service: &str, operation: &str) {
+        let fault = serde_json::json!([
+            { "service": service, "operation": operation, "nth": 1, "action": "pause" }
+        ]);
+        self.admin("PUT", &fault.to_string());
+    }
+
+    /// Waits until a call waits.
+    pub fn paused(&self) {
+        super::eventually("a call waits", || {
+            let struck = self.admin("GET", "").to_string().contains("\"fired\":1");
+            struck.then_some(())
+        });
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.admin("DELETE", "");
+    }
+}
