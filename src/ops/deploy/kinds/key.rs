@@ -76,12 +76,13 @@ pub fn wanted(resolver: &Resolver<'_>) -> Vec<WantedKey> {
     .collect()
 }
 
-/// Reads the lab's own keys, oldest first.
+/// Reads the lab's own keys, oldest first, those that are left alone last.
 pub async fn observe(target: &Target, lab: &str) -> Result<Vec<LiveKey>> {
     let all = live::api_keys(target).await?;
     let mut own: Vec<LiveKey> =
         all.into_iter().filter(|key| is_own(key, lab)).map(|key| live_key(key, lab)).collect();
-    own.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    // What takes another's place comes after it, also when both were made in one second.
+    own.sort_by_key(|key| (key.kept.is_some(), key.created, key.id.clone()));
     Ok(own)
 }
 
