@@ -56,6 +56,8 @@ fn lab_of(command: &Command) -> Option<&str> {
         Command::Release(args) => &args.lab,
         Command::Rollback(args) => &args.lab,
         Command::Stages(args) => &args.lab,
+        Command::Plans(args) => &args.lab,
+        Command::Keys(args) => &args.lab,
         Command::Chaos(args) => &args.lab,
         Command::Logs(args) => &args.lab,
         Command::Metrics(args) => &args.lab,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::{ApiKey, Op, PatchOperation};
 use futures_util::future::try_join_all;
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, changing};
 use labdeck_lab::Blueprint;
 use serde::Serialize;
 
@@ -256,7 +256,9 @@ pub async fn set_enabled(
             let operation =
                 PatchOperation::builder().op(Op::Replace).path("/enabled").value(on.to_string());
             let call = engine.target.apigateway().update_api_key().api_key(&key.id);
-            let answer = call.patch_operations(operation.build()).send().await;
+            let call = call.patch_operations(operation.build());
+            let words = |on: bool| if on { "enabled" } else { "disabled" };
+            let answer = changing(words(key.enabled), words(on), call.send()).await;
             let what = format!("changing API key {name}");
             answer.map(|_| ()).map_err(|error| Failure::from_sdk(what, &error))
         })

@@ -87,6 +87,24 @@ impl Patch {
     }
 }
 
+/// What the audit says of patches: what was there, and what is there then; of variables the names alone.
+pub fn told(patches: &[Patch]) -> (String, String) {
+    let line = |patch: &Patch, value: &Option<String>| {
+        let hidden = ["/variables/", "/canarySettings/stageVariableOverrides/"];
+        match value {
+            Some(value) if !hidden.iter().any(|start| patch.path.starts_with(start)) => {
+                format!("{} {value}", patch.path)
+            }
+            Some(_) => patch.path.clone(),
+            None => format!("no {}", patch.path),
+        }
+    };
+    let all = |of: fn(&Patch) -> &Option<String>| {
+        patches.iter().map(|patch| line(patch, of(patch))).collect::<Vec<_>>().join(", ")
+    };
+    (all(|patch| &patch.old), all(|patch| &patch.value))
+}
+
 /// A part of a path in a patch: `~` and `/` are written `~0` and `~1` (RFC 6901).
 pub fn escaped(part: &str) -> String {
     part.replace('~', "~0").replace('/', "~1")

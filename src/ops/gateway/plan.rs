@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_apigateway::types::{PatchOperation, UsagePlan};
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, changing};
 use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::edit::{Done, Preview, Settings, drift_note, toml_value, unchanged};
 use super::found::{self, api_names, patiently};
-use super::patch::{Patch, Verb, escaped};
+use super::patch::{Patch, Verb, escaped, told};
 use super::plan_key::{MethodLimit, PlanKey, STAGES, check_offset};
 use super::{rules, stage};
 use crate::deploy::leased;
@@ -385,7 +385,9 @@ pub async fn apply(engine: &Engine, blueprint: &Blueprint, edit: &PlanEdit) -> R
         unchanged(subject, &before.settings, &now.settings, &edit.after)?;
         patiently(|| async {
             let call = engine.target.apigateway().update_usage_plan().usage_plan_id(&before.id);
-            let done = call.set_patch_operations(Some(operations.clone())).send().await;
+            let (from, to) = told(&edit.preview.patches);
+            let call = call.set_patch_operations(Some(operations.clone()));
+            let done = changing(from, to, call.send()).await;
             done.map(|_| ())
                 .map_err(|error| Failure::from_sdk(format!("changing {subject}"), &error))
         })

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_apigateway::types::{MethodSetting, Stage};
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, changing};
 use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::edit::{Done, Preview, Settings, drift_note, toml_value, unchanged};
 use super::found::{self, Place, patiently};
-use super::patch::{Patch, unescaped};
+use super::patch::{Patch, told, unescaped};
 use super::rules;
 use super::stage_key::{MethodKey, StageKey};
 use crate::deploy::leased;
@@ -402,7 +402,8 @@ pub(super) async fn patch(engine: &Engine, place: &Place, patches: &[Patch]) -> 
         let call = engine.target.apigateway().update_stage().rest_api_id(&place.api_id);
         let call = call.stage_name(&place.stage).set_patch_operations(Some(operations.clone()));
         let what = format!("changing stage {}", place.label());
-        call.send().await.map(|_| ()).map_err(|error| {
+        let (from, to) = told(patches);
+        changing(from, to, call.send()).await.map(|_| ()).map_err(|error| {
             let failure = Failure::from_sdk(what, &error);
             if failure.why.contains("CloudWatch Logs role ARN") {
                 return failure.next(

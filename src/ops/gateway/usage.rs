@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_apigateway::types::{Op, PatchOperation};
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, changing};
 use labdeck_lab::Blueprint;
 use serde::Serialize;
 use time::format_description::FormatItem;
@@ -247,7 +247,8 @@ pub async fn set_left(
             let call = engine.target.apigateway().update_usage().usage_plan_id(&model.id);
             let call = call.key_id(&found.key_id);
             let call = call.patch_operations(patch.value(after.to_string()).build());
-            let answer = call.send().await;
+            let words = |left: i64| format!("{left} requests left");
+            let answer = changing(words(before), words(after), call.send()).await;
             answer.map(|_| ()).map_err(|error| Failure::from_sdk(&what, &error))
         })
         .await?;
