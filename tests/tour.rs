@@ -45,6 +45,8 @@ struct Step {
     name: String,
     title: String,
     destroys: bool,
+    /// The function that it deletes, where it deletes one.
+    deletes: Option<String>,
 }
 
 /// A lab's file.
@@ -100,6 +102,8 @@ fn steps(lab: &str) -> Vec<Step> {
             name: name.to_owned(),
             title: step["title"].as_str().unwrap().to_owned(),
             destroys: step["action"]["kind"].as_str() == Some("destroy"),
+            deletes: (step["action"]["kind"].as_str() == Some("delete-function"))
+                .then(|| step["action"]["function"].as_str().unwrap().to_owned()),
         }
     };
     names.map(step).collect()
@@ -201,6 +205,13 @@ fn run_step(console: &mut Console, lab: &str, step: &Step) {
     if step.destroys {
         console.shows(&format!("destroy {lab}")).keys("wrong\r").shows("that is not");
         console.keys("\x7f\x7f\x7f\x7f\x7f").keys(lab).shows(&format!("› {lab}")).keys("\r");
+    }
+    if let Some(function) = &step.deletes {
+        console
+            .shows("delete a function")
+            .keys(function)
+            .shows(&format!("› {function}"))
+            .keys("\r");
     }
     let asks = format!("deploy {lab} all the same?");
     let ended = |screen: &vt100::Screen| line(screen, &[&done]) || line(screen, &[&not_yet]);

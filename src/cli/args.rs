@@ -107,7 +107,7 @@ pub struct Global {
     /// Print JSON: one object per line on stdout, errors as one object on stderr.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Don't ask before deleting.
+    /// Don't ask: before deleting, before changes of prod on a target that is not local.
     #[arg(long, short = 'y', global = true)]
     pub yes: bool,
 }

@@ -5,6 +5,7 @@
 
 pub mod args;
 mod commands;
+mod confirm;
 mod context;
 mod interrupt;
 pub mod logging;

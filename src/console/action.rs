@@ -1,17 +1,6 @@
 //! The registry of every action: the one source for the keymap, the palette, the help and the hints.
 
-/// How much an action can hurt; decides its colour and whether it is confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Danger {
-    /// Looks only.
-    Safe,
-    /// Changes something that can be changed back.
-    Changes,
-    /// Changes what `prod` serves.
-    Prod,
-    /// Removes something for good.
-    Deletes,
-}
+pub use labdeck_ops::danger::Danger;
 
 /// A screen of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,8 +123,8 @@ use Applies::{Always, Input, Lists, On, Popup, Screens};
 use Screen::{Deploy, Logs, Metrics, Overview, Release, Requests};
 
 actions! {
-    Rollback "rollback" "roll back" Prod Screens, "Take prod back to the version before, at once";
-    Undo "undo" "undo" Prod Screens, "Take back the last move of prod";
+    Rollback "rollback" "roll back" TakesBack Screens, "Take prod back to the version before, at once";
+    Undo "undo" "undo" TakesBack Screens, "Take back the last move of prod";
     Deploy "deploy" "deploy" Changes Screens, "Build, plan and apply the lab";
     Plan "plan" "plan" Safe On(&[Deploy]), "Show what a deploy would do, and why";
     Destroy "destroy" "destroy" Deletes On(&[Deploy]), "Tear the lab down, after its name was typed";
@@ -143,20 +132,20 @@ actions! {
     KeepDrift "keep-drift" "drift" Safe On(&[Deploy]), "Keep what somebody else changed, or correct it";
     DeployAll "deploy-all" "deploy all" Changes On(&[Deploy]), "Build, plan and apply every lab, side by side";
     DestroyAll "destroy-all" "destroy all" Deletes On(&[Deploy]), "Tear every lab down, after all was typed";
-    RunStep "run-step" "run step" Changes On(&[Deploy]), "Do the selected step of the course";
+    RunStep "run-step" "run step" Sends On(&[Deploy]), "Do the selected step of the course";
     Check "check" "checks" Safe On(&[Deploy]), "Evaluate the lab's checks on live state";
     Publish "publish" "publish" Changes On(&[Release]), "Publish a version of every function";
     Shift "shift" "shift" Prod On(&[Release]), "Give the newest version a share of prod";
     NudgeUp "nudge-up" "more" Prod On(&[Release]), "Give the canary five percent more";
     NudgeDown "nudge-down" "less" Prod On(&[Release]), "Give the canary five percent less";
     Promote "promote" "promote" Prod On(&[Release]), "Give all of prod to the canary";
-    Send "send" "send" Changes Screens, "Send the selected saved request";
+    Send "send" "send" Sends Screens, "Send the selected saved request";
     Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";
-    Burst "burst" "burst" Changes On(&[Requests]), "Send the request many times, many at once";
-    Compare "compare" "compare" Changes On(&[Requests]), "Send the same traffic through several requests, side by side";
+    Burst "burst" "burst" Sends On(&[Requests]), "Send the request many times, many at once";
+    Compare "compare" "compare" Sends On(&[Requests]), "Send the same traffic through several requests, side by side";
     NextStage "next-stage" "stage" Safe Screens, "Send to the next stage";
-    Chaos "chaos" "chaos" Changes Screens, "Switch one of the lab's real failures on or off";
+    Chaos "chaos" "chaos" Prod Screens, "Switch one of the lab's real failures on or off";
     EndChaos "end-chaos" "end chaos" Changes Screens, "Switch every failure of the lab off";
     Filter "filter" "filter" Safe On(&[Overview, Logs]), "Show only the log events that match";
     ClearFilter "clear-filter" "no filter" Safe On(&[Overview, Logs]), "Show every log event again";
@@ -178,6 +167,7 @@ actions! {
     Labs "labs" "labs" Safe Screens, "Choose a lab";
     Messages "messages" "messages" Safe Screens, "What happened so far, with its failures";
     Audit "audit" "audit" Safe Screens, "What changed something: when, who, from what to what";
+    ReadOnly "read-only" "read-only" Safe Screens, "Refuse every change from now on, until a restart";
     Refresh "refresh" "refresh" Safe Screens, "Read the live state again, now";
     Reconnect "reconnect" "reconnect" Safe Screens, "Connect to the target again";
     Overview "screen-overview" "overview" Safe Screens, "Aliases, stages, traffic and logs at a glance";

@@ -34,6 +34,8 @@ const LOOK_BACK_MS: i64 = 15 * 60 * 1000;
 #[derive(Debug, Default)]
 struct Shared {
     engine: Option<Engine>,
+    /// Whether read-only mode was entered, maybe while it was still connecting.
+    read_only: bool,
     /// Whether this console started the local cloud.
     started: bool,
     /// The task that keeps the local cloud attached and watches it.
@@ -126,6 +128,14 @@ impl Backend {
                 let result = exchange(&engine, &blueprint, &request, &stage).await;
                 Message::Answered { name: request.name, result }
             }),
+            Effect::EnterReadOnly => {
+                self.options.read_only = true;
+                let mut shared = self.shared();
+                shared.read_only = true;
+                if let Some(engine) = &shared.engine {
+                    engine.target.enter_read_only();
+                }
+            }
             Effect::ReadAudit => {
                 let sender = self.sender.clone();
                 tokio::task::spawn_blocking(move || {
@@ -281,7 +291,13 @@ async fn connect(
         }
     };
     let target = Arc::clone(&engine.target);
-    lock(&shared).engine = Some(engine);
+    {
+        let mut shared = lock(&shared);
+        if shared.read_only {
+            target.enter_read_only();
+        }
+        shared.engine = Some(engine);
+    }
     let info = TargetInfo {
         name: target.name().to_owned(),
         region: target.region().to_owned(),

@@ -7,6 +7,7 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::Found;
 use labdeck_ops::checks::CheckResult;
+use labdeck_ops::danger::Danger;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
 use labdeck_ops::release::outcome::ReleaseOutcome;
@@ -156,6 +157,15 @@ pub enum ReleaseOperation {
 }
 
 impl ReleaseOperation {
+    /// How much it can hurt.
+    pub fn danger(&self) -> Danger {
+        match self {
+            Self::Publish { .. } => Danger::Changes,
+            Self::Rollback | Self::Undo => Danger::TakesBack,
+            Self::Shift(_) | Self::Promote => Danger::Prod,
+        }
+    }
+
     /// What people call it.
     pub fn name(&self) -> String {
         match self {
@@ -349,6 +359,8 @@ pub enum Effect {
         /// To this stage.
         stage: String,
     },
+    /// From now on the target is read-only.
+    EnterReadOnly,
     /// Read the audit.
     ReadAudit,
     /// Look through the events there are.

@@ -9,6 +9,7 @@ pub mod canary;
 pub mod chaos;
 pub mod checks;
 pub mod cost;
+pub mod danger;
 pub mod deploy;
 pub mod engine;
 pub mod gateway;

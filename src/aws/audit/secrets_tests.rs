@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -26,10 +27,11 @@ const SECRET: &str = "s3cr3t-9f8e7d6c5b4a-and-long-enough-to-be-a-session-token"
 
 /// Answers every call with the same status, and with the secret in head and body.
 #[derive(Debug, Clone)]
-struct Answers(u16);
+struct Answers(u16, Arc<AtomicUsize>);
 
 impl HttpConnector for Answers {
     fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        self.1.fetch_add(1, Ordering::SeqCst);
         let body =
             format!(r#"{{"message":"{SECRET}","value":"{SECRET}","SecretAccessKey":"{SECRET}"}}"#);
         let mut response = HttpResponse::new(self.0.try_into().unwrap(), SdkBody::from(body));
@@ -173,33 +175,39 @@ async fn calls(config: &SdkConfig, guard: &SharedInterceptor) -> usize {
     count
 }
 
-#[tokio::test]
-async fn no_call_leaves_a_secret_in_the_audit() {
-    let dir = std::env::temp_dir().join(format!("labdeck-audit-{}", uuid::Uuid::new_v4()));
-    let path = dir.join("audit.jsonl");
+/// What the calls need, with an audit at `path`.
+fn bench(
+    path: &std::path::Path,
+    read_only: bool,
+    answers: Answers,
+) -> (SdkConfig, SharedInterceptor) {
     let scribe = Arc::new(Scribe {
-        audit: Audit::at(Some(path.clone())),
+        audit: Audit::at(Some(path.to_owned())),
         target: "t".to_owned(),
         region: "us-east-1".to_owned(),
         caller: Arc::new(OnceCell::new()),
     });
-    let guard = SharedInterceptor::new(Guard {
-        read_only: Arc::default(),
-        endpoint: None,
-        scribe: Arc::clone(&scribe),
-    });
+    let read_only = Arc::new(AtomicBool::new(read_only));
+    let guard = SharedInterceptor::new(Guard { read_only, endpoint: None, scribe });
+    let credentials = Credentials::new("AKIDEXAMPLE", SECRET, Some(SECRET.into()), None, "test");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url("http://127.0.0.1:9")
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::disabled())
+        .http_client(SharedHttpClient::new(answers))
+        .build();
+    (config, guard)
+}
+
+#[tokio::test]
+async fn no_call_leaves_a_secret_in_the_audit() {
+    let dir = std::env::temp_dir().join(format!("labdeck-audit-{}", uuid::Uuid::new_v4()));
+    let path = dir.join("audit.jsonl");
     let mut made = 0;
     for status in [200, 400, 500] {
-        let credentials =
-            Credentials::new("AKIDEXAMPLE", SECRET, Some(SECRET.into()), None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://127.0.0.1:9")
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(RetryConfig::disabled())
-            .http_client(SharedHttpClient::new(Answers(status)))
-            .build();
+        let (config, guard) = bench(&path, false, Answers(status, Arc::default()));
         made += calls(&config, &guard).await;
     }
     let text = std::fs::read_to_string(&path).unwrap();
@@ -210,4 +218,49 @@ async fn no_call_leaves_a_secret_in_the_audit() {
     assert!(entries.iter().any(Entry::failed) && entries.iter().any(|entry| !entry.failed()));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test]
+async fn in_read_only_mode_none_of_them_is_sent() {
+    let path = std::env::temp_dir().join(format!("labdeck-audit-{}", uuid::Uuid::new_v4()));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let (config, guard) = bench(&path, true, Answers(200, Arc::clone(&sent)));
+    assert!(calls(&config, &guard).await > 40);
+    assert_eq!(sent.load(Ordering::SeqCst), 0);
+    assert!(!path.exists(), "what was not sent is not written down");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_written_down_as_given_up() {
+    let path = std::env::temp_dir().join(format!("labdeck-audit-{}", uuid::Uuid::new_v4()));
+    let (config, guard) = bench(&path, false, Answers(200, Arc::default()));
+    let config = config.into_builder().http_client(SharedHttpClient::new(Silence)).build();
+    let config = aws_sdk_lambda::config::Builder::from(&config).interceptor(guard).build();
+    let client = aws_sdk_lambda::Client::from_conf(config);
+    let call = client.delete_function().function_name("f").send();
+    let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), call).await;
+    assert!(given_up.is_err());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("DeleteFunction") && text.contains("given up"), "{text}");
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Never answers.
+#[derive(Debug, Clone)]
+struct Silence;
+
+impl HttpConnector for Silence {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(std::future::pending())
+    }
+}
+
+impl HttpClient for Silence {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
 }

@@ -2,10 +2,12 @@
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_ops::chaos;
+use labdeck_ops::danger::Danger;
 use serde_json::json;
 
 use super::show;
 use crate::args::{ChaosArgs, Switch};
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{columns, exit};
 
@@ -32,6 +34,17 @@ pub async fn run(context: &Context<'_>, args: &ChaosArgs) -> Result<u8> {
         return Err(Failure::new(FailureKind::Invalid, what, "no switch is named"));
     };
     let on = state == Switch::On;
+    let about = About {
+        what: format!(
+            "switching chaos {name} of {} {}",
+            blueprint.name,
+            if on { "on" } else { "off" }
+        ),
+        danger: if on { Danger::Prod } else { Danger::Changes },
+        alias: None,
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     let switch = chaos::set(&engine, &blueprint, name, on).await?;
     let value =
         json!({ "lab": args.lab, "name": switch.name, "on": on, "until_ms": switch.until_ms });

@@ -1,6 +1,6 @@
 //! `destroy`: tears labs down after asking, then says what is left.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, Write};
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
@@ -9,6 +9,7 @@ use labdeck_ops::{Engine, deploy};
 
 use crate::args::LabsArg;
 use crate::commands::plan;
+use crate::confirm::can_ask;
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
@@ -34,10 +35,6 @@ pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
     let summaries = super::deploy::told(context, summaries, text)?;
     let left = summaries.iter().any(|summary| !summary.left.is_empty());
     Ok(if left { exit::FAILED } else { exit::DONE })
-}
-
-fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Shows what will be removed and wants the lab's name typed.

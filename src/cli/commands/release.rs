@@ -1,6 +1,7 @@
 //! `release` and `rollback`: versions, and which of them `prod` serves.
 
 use labdeck_aws::{FailureKind, Result};
+use labdeck_ops::danger::{self, Danger};
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::release::pointer::version_name;
 use labdeck_ops::release::{self, Begun};
@@ -9,12 +10,20 @@ use labdeck_telemetry::clean;
 
 use super::{canary, show};
 use crate::args::ReleaseCommand;
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{exit, status_of};
 
 /// Does it. When only a part succeeded, the outcome says which, and the exit status is not 0.
 pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> Result<u8> {
     let (engine, blueprint) = context.lab(lab).await?;
+    let about = About {
+        what: format!("{} of {}", told_as(&command), blueprint.name),
+        danger: danger_of(&command),
+        alias: danger::released_alias(&blueprint),
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     let outcome = match command {
         ReleaseCommand::Publish { description } => {
             release::publish(&engine, &blueprint, description.as_deref()).await?
@@ -42,6 +51,30 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
     };
     context.output.result(&outcome, || show::release(&outcome));
     Ok(status_of_outcome(&outcome))
+}
+
+/// What is about to be done, for whoever is asked.
+fn told_as(command: &ReleaseCommand) -> String {
+    match command {
+        ReleaseCommand::Publish { .. } => "publishing versions".to_owned(),
+        ReleaseCommand::Shift { percent } => format!("shifting {percent}% of the traffic"),
+        ReleaseCommand::Promote => "promoting the release".to_owned(),
+        ReleaseCommand::Rollback { .. } => "taking back the release".to_owned(),
+        ReleaseCommand::Undo => "undoing the last move".to_owned(),
+        ReleaseCommand::Canary(_) => "running a guarded canary".to_owned(),
+        ReleaseCommand::Status => "looking at the release".to_owned(),
+    }
+}
+
+fn danger_of(command: &ReleaseCommand) -> Danger {
+    match command {
+        ReleaseCommand::Status => Danger::Safe,
+        ReleaseCommand::Publish { .. } => Danger::Changes,
+        ReleaseCommand::Rollback { .. } | ReleaseCommand::Undo => Danger::TakesBack,
+        ReleaseCommand::Shift { .. } | ReleaseCommand::Promote | ReleaseCommand::Canary(_) => {
+            Danger::Prod
+        }
+    }
 }
 
 /// 0 when all was done, 3 when a part met somebody else's change, 1 when a part failed otherwise.

@@ -2,13 +2,14 @@
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{LabStep, StepAction};
+use labdeck_lab::blueprint::LabStep;
 use labdeck_ops::walk::{self, StepOutcome, StepReport};
-use labdeck_ops::{Engine, checks};
+use labdeck_ops::{Engine, checks, danger};
 use serde_json::json;
 
 use super::{deploy, show};
 use crate::args::WalkArgs;
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
@@ -18,15 +19,13 @@ pub async fn run(context: &Context<'_>, args: &WalkArgs) -> Result<u8> {
     let (engine, blueprint) = context.lab(&args.lab).await?;
     let Some(name) = &args.step else { return list(context, &engine, &blueprint).await };
     let (index, step) = find(&blueprint, name)?;
-    if matches!(step.action, StepAction::Destroy) && !context.global.yes {
-        let what = format!("running step {}", step.name);
-        return Err(Failure::new(
-            FailureKind::Refused,
-            what,
-            "it destroys the lab and is not confirmed",
-        )
-        .next("confirm it with --yes"));
-    }
+    let about = About {
+        what: format!("running step {} of {}", step.name, blueprint.name),
+        danger: danger::of_step(&step.action),
+        alias: danger::released_alias(&blueprint),
+        name: danger::typed_for_step(&blueprint.name, &step.action).unwrap_or_default(),
+    };
+    context.confirmed(&engine, &about).await?;
     if !context.output.json {
         context.output.line(format!("{}. {}", index + 1, step.title));
         for line in wrapped(&step.lesson, width()) {

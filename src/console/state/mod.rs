@@ -135,6 +135,8 @@ pub struct State {
     pub target_name: String,
     /// How the way to the target is.
     pub connection: Connection,
+    /// Whether read-only mode was entered by the key.
+    pub read_only: bool,
     /// The labs, once they were read.
     pub labs: Vec<Lab>,
     /// Whether the labs were read.
@@ -214,6 +216,7 @@ impl State {
             labs_dir,
             target_name,
             connection: Connection::Connecting,
+            read_only: false,
             labs: Vec::new(),
             labs_read: false,
             lab: None,

@@ -18,6 +18,8 @@ pub enum Intent {
     Quit,
     /// Start a job.
     Start(JobKind),
+    /// Enter read-only mode, though a job runs.
+    ReadOnly,
     /// Move a release.
     Release(ReleaseOperation),
     /// Move a chaos switch.
@@ -46,6 +48,11 @@ pub enum Asked {
     LabName,
     /// The lab's name, to do the step of its course that destroys it.
     LabNameForStep {
+        /// Index of the step.
+        index: usize,
+    },
+    /// The function's name, to do the step of the course that deletes it.
+    FunctionForStep {
         /// Index of the step.
         index: usize,
     },

@@ -1,8 +1,6 @@
 //! What each action does.
 
-use labdeck_lab::blueprint::StepAction;
-
-use super::{audit, choose, popups, scroll, work};
+use super::{audit, choose, danger, popups, scroll, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -15,6 +13,9 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
     if let Some(screen) = action.screen() {
         state.screen = screen;
         state.zoomed = false;
+        return Vec::new();
+    }
+    if !danger::may_run(state, action) {
         return Vec::new();
     }
     match action {
@@ -41,10 +42,10 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Variant => choose::variants(state),
         Action::KeepDrift => choose::keep_drift(state),
         Action::DeployAll => work::start_all(state, JobKind::DeployAll),
-        Action::DestroyAll => destroy(state, Asked::AllLabs),
+        Action::DestroyAll => danger::typed(state, Asked::AllLabs),
         Action::Check => work::start(state, JobKind::Checks),
-        Action::Destroy => destroy(state, Asked::LabName),
-        Action::RunStep => run_step(state),
+        Action::Destroy => danger::typed(state, Asked::LabName),
+        Action::RunStep => danger::step(state),
         Action::Chaos => chaos_picker(state),
         Action::EndChaos => work::end_chaos(state),
         Action::Send => work::send(state),
@@ -95,6 +96,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             Vec::new()
         }
         Action::Audit => audit::open(state),
+        Action::ReadOnly => danger::enter_read_only(state),
         Action::Help => {
             state.popups.push(Popup::Help { scroll: 0 });
             Vec::new()
@@ -166,38 +168,12 @@ fn back(state: &mut State) -> Vec<Effect> {
 /// Opens a line that is asked for, where it makes sense now.
 fn ask(state: &mut State, asked: Asked, text: String) -> Vec<Effect> {
     let needs_lab = asked != Asked::Filter;
-    if needs_lab && (!work::ready(state) || !work::may_change(state, asked_name(asked))) {
+    if needs_lab && !work::ready(state) {
         return Vec::new();
     }
     let about = choose::about(state, asked);
     state.popups.push(Popup::Prompt(Prompt { asked, about, input: text.into(), error: None }));
     Vec::new()
-}
-
-/// Does the selected step; one that destroys the lab wants its name, as destroying does.
-fn run_step(state: &mut State) -> Vec<Effect> {
-    let index = state.positions.get(Panel::Steps);
-    let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(index));
-    if step.is_some_and(|step| matches!(step.action, StepAction::Destroy)) {
-        return destroy(state, Asked::LabNameForStep { index });
-    }
-    work::start(state, JobKind::Step { index })
-}
-
-fn asked_name(asked: Asked) -> &'static str {
-    match asked {
-        Asked::Filter => "",
-        Asked::Percent => "shift",
-        Asked::Description => "publish",
-        Asked::Burst => "burst",
-        Asked::Compare => "compare",
-        Asked::LabName | Asked::LabNameForStep { .. } | Asked::AllLabs => "destroy",
-        Asked::Apply { .. } => "deploy",
-    }
-}
-
-fn destroy(state: &mut State, asked: Asked) -> Vec<Effect> {
-    if work::free(state) { ask(state, asked, String::new()) } else { Vec::new() }
 }
 
 fn chaos_picker(state: &mut State) -> Vec<Effect> {

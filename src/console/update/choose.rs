@@ -118,6 +118,13 @@ pub fn about(state: &State, asked: Asked) -> Vec<String> {
                  {on} go for good. Type the lab's name."
             )]
         }
+        Asked::FunctionForStep { index } => {
+            let name = super::popups::step_function(state, index).unwrap_or_default();
+            vec![format!(
+                "{name} on {} goes for good, with its versions and aliases. Type its name.",
+                super::danger::place(state)
+            )]
+        }
         Asked::AllLabs => {
             let live = state.labs.iter().filter(|lab| {
                 state.statuses.get(&lab.name).is_none_or(|fetched| fetched.status.deployed)

@@ -29,7 +29,8 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             state.meter.recount(state.now_ms);
             Vec::new()
         }
-        Message::Connected(info) => {
+        Message::Connected(mut info) => {
+            info.read_only |= state.read_only;
             if let Connection::Lost(_) = state.connection {
                 state.notes.say(state.now_ms, Tone::Good, "the cloud runs again");
             }

@@ -3,6 +3,7 @@
 mod act;
 mod audit;
 mod choose;
+mod danger;
 mod data;
 mod done;
 mod keys;
@@ -43,6 +44,8 @@ pub fn wake_at(state: &State) -> Option<i64> {
     }
 }
 
+#[cfg(test)]
+mod danger_tests;
 #[cfg(test)]
 mod deploy_tests;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Popups: opened, typed into, answered.
 
+use labdeck_lab::blueprint::StepAction;
 use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, audit, choose, data, scroll, work};
+use super::{act, audit, choose, danger, data, scroll, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -188,12 +189,13 @@ fn accept(state: &mut State) -> Vec<Effect> {
     }
 }
 
-fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
+pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
     match intent {
         Intent::Quit => {
             state.quitting = true;
             vec![Effect::Cancel, Effect::Quit]
         }
+        Intent::ReadOnly => danger::read_only_now(state),
         Intent::Start(kind) => work::start(state, kind),
         Intent::Release(operation) => work::release_now(state, operation),
         Intent::Chaos { name, on } => work::chaos_now(state, name, on),
@@ -239,6 +241,10 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
             typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Step { index }))
         }
+        Asked::FunctionForStep { index } => {
+            let name = step_function(state, index).unwrap_or_default();
+            typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Step { index }))
+        }
         Asked::AllLabs => {
             typed_exactly(&text, "all").map(|()| work::start_all(state, JobKind::DestroyAll))
         }
@@ -255,6 +261,14 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             state.popups.push(Popup::Prompt(prompt));
             Vec::new()
         }
+    }
+}
+
+/// The function that a step deletes.
+pub(super) fn step_function(state: &State, index: usize) -> Option<String> {
+    match &state.blueprint()?.steps.get(index)?.action {
+        StepAction::DeleteFunction { function } => Some(function.clone()),
+        _ => None,
     }
 }
 
@@ -290,7 +304,6 @@ fn burst(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
 
 /// The requests that the lab's course compares; without one, the selected request of every API.
 fn compare(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
-    use labdeck_lab::blueprint::StepAction;
     let (Some(blueprint), Some(stage)) = (state.blueprint().cloned(), state.stage()) else {
         return Vec::new();
     };

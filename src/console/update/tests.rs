@@ -42,7 +42,7 @@ pub fn keys(state: &mut State, keys: &str) -> Vec<Effect> {
     effects
 }
 
-fn remote(state: &mut State) {
+pub fn remote(state: &mut State) {
     if let Connection::Connected(info) = &mut state.connection {
         info.local = false;
         info.name = "work".to_owned();
@@ -172,7 +172,7 @@ fn read_only_refuses_changes_and_allows_looking() {
     if let Connection::Connected(info) = &mut state.connection {
         info.read_only = true;
     }
-    for refused in ["R", "u", "d", "3p", "3%", "2D", "5b"] {
+    for refused in ["R", "u", "d", "3p", "3%", "2D", "x"] {
         state.popups.clear();
         assert!(keys(&mut state, refused).is_empty(), "{refused}");
         assert!(state.popups.is_empty(), "{refused}");

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use labdeck_lab::Blueprint;
 
-use crate::action::Screen;
+use super::danger;
+use crate::action::{Danger, Screen};
 use crate::message::{Effect, How, JobKind, ReleaseOperation};
 use crate::state::job::{Course, Job, Part};
 use crate::state::note::Tone;
-use crate::state::popup::{Intent, Popup};
+use crate::state::popup::Intent;
 use crate::state::{Connection, Lab, Panel, State};
 
 /// Whether there is a target and a lab to work on; says so where there is not.
@@ -40,16 +41,6 @@ pub fn ready(state: &mut State) -> bool {
     false
 }
 
-/// Whether changes are allowed; says so where they are not.
-pub fn may_change(state: &mut State, what: &str) -> bool {
-    if state.target().is_some_and(|target| target.read_only) && !what.is_empty() {
-        let said = format!("{what} refused: the target is read-only");
-        state.notes.say(state.now_ms, Tone::Warn, said);
-        return false;
-    }
-    true
-}
-
 /// Whether no job is running; says so where one is.
 pub fn free(state: &mut State) -> bool {
     if let Some(job) = &state.job {
@@ -65,8 +56,7 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
     if !ready(state) || !free(state) {
         return Vec::new();
     }
-    let looks_only = matches!(kind, JobKind::Plan(_) | JobKind::Checks);
-    if !looks_only && !may_change(state, kind.name()) {
+    if !danger::may_start(state, &kind) {
         return Vec::new();
     }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
@@ -118,7 +108,7 @@ fn begun(state: &mut State, lab: String, kind: JobKind, parts: Vec<Part>) -> u64
 /// Starts a job on every lab. To deploy, the files of all must be right; what is torn down is what can
 /// be read.
 pub fn start_all(state: &mut State, kind: JobKind) -> Vec<Effect> {
-    if !ready(state) || !free(state) || !may_change(state, kind.name()) {
+    if !ready(state) || !free(state) || !danger::may_start(state, &kind) {
         return Vec::new();
     }
     if kind == JobKind::DeployAll
@@ -160,24 +150,13 @@ pub fn cancel(state: &mut State) -> bool {
 
 /// Moves a release. Rollback and undo act at once; the others ask first on a target that is not local.
 pub fn release(state: &mut State, operation: ReleaseOperation) -> Vec<Effect> {
-    if !ready(state) || !may_change(state, &operation.name()) {
+    let danger = operation.danger();
+    if !ready(state) || !danger::allowed(state, &operation.name(), danger) {
         return Vec::new();
     }
-    let at_once = matches!(
-        operation,
-        ReleaseOperation::Rollback | ReleaseOperation::Undo | ReleaseOperation::Publish { .. }
-    );
-    let local = state.target().is_some_and(|target| target.local);
-    if at_once || local {
-        return release_now(state, operation);
-    }
-    let name = state.target().map_or_else(String::new, |target| target.name.clone());
-    let lines = vec![
-        format!("{} the release of {} on {name}?", operation.name(), lab_name(state)),
-        moves(state),
-    ];
-    state.popups.push(Popup::Confirm { lines, intent: Intent::Release(operation) });
-    Vec::new()
+    let question = format!("{} the release of {}", operation.name(), lab_name(state));
+    let more = vec![moves(state)];
+    danger::guarded(state, danger, &question, more, Intent::Release(operation))
 }
 
 fn lab_name(state: &State) -> String {
@@ -247,19 +226,13 @@ pub fn nudge(state: &mut State, by: f64) -> Vec<Effect> {
 
 /// Moves a chaos switch; asks first on a target that is not local.
 pub fn chaos(state: &mut State, name: String, on: bool) -> Vec<Effect> {
-    if !ready(state) || !may_change(state, "chaos") {
+    let danger = if on { Danger::Prod } else { Danger::Changes };
+    if !ready(state) || !danger::allowed(state, "chaos", danger) {
         return Vec::new();
     }
-    if on && state.target().is_some_and(|target| !target.local) {
-        let target = state.target().map_or_else(String::new, |target| target.name.clone());
-        let lines = vec![
-            format!("Switch {name} on for {} on {target}?", lab_name(state)),
-            "It is a real failure and reaches prod where its kind does.".to_owned(),
-        ];
-        state.popups.push(Popup::Confirm { lines, intent: Intent::Chaos { name, on } });
-        return Vec::new();
-    }
-    chaos_now(state, name, on)
+    let question = format!("Switch {name} on for {}", lab_name(state));
+    let more = vec!["It is a real failure and reaches prod where its kind does.".to_owned()];
+    danger::guarded(state, danger, &question, more, Intent::Chaos { name, on })
 }
 
 /// Moves a chaos switch without asking.
@@ -301,6 +274,9 @@ pub fn send(state: &mut State) -> Vec<Effect> {
     }
     let request = state.requests.current(saved).clone();
     let stage = stage.to_owned();
+    if !danger::may_send(state, &request.method) {
+        return Vec::new();
+    }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     state.requests.in_flight = Some(request.name.clone());
     vec![Effect::Send { blueprint, request: Box::new(request), stage }]

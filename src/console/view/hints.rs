@@ -231,8 +231,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     for (keys, action) in all {
         let entry = action.entry();
         let meaning = match entry.danger {
-            Danger::Prod | Danger::Deletes => Meaning::Danger,
-            Danger::Safe | Danger::Changes => Meaning::Key,
+            Danger::TakesBack | Danger::Prod | Danger::Deletes => Meaning::Danger,
+            Danger::Safe | Danger::Sends | Danger::Changes => Meaning::Key,
         };
         let what = hint_words(pen.state, action, entry.hint);
         let line = Line::from(vec![

@@ -141,8 +141,8 @@ fn help(buffer: &mut Buffer, area: Rect, pen: &Pen, scroll: usize) {
         let keys: Vec<String> = bindings.iter().map(|binding| binding.label()).collect();
         let doc = first.desc.as_deref().unwrap_or(entry.doc);
         let meaning = match entry.danger {
-            Danger::Prod | Danger::Deletes => Meaning::Danger,
-            Danger::Safe | Danger::Changes => Meaning::Key,
+            Danger::TakesBack | Danger::Prod | Danger::Deletes => Meaning::Danger,
+            Danger::Safe | Danger::Sends | Danger::Changes => Meaning::Key,
         };
         rows.push(Line::from(vec![
             pen.span(text::pad(&keys.join("  "), 18), meaning),
@@ -306,6 +306,7 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         Asked::LabName | Asked::LabNameForStep { .. } => {
             (format!("destroy {lab}"), String::new(), "")
         }
+        Asked::FunctionForStep { .. } => ("delete a function".to_owned(), String::new(), ""),
         Asked::AllLabs => ("destroy every lab".to_owned(), String::new(), ""),
         Asked::Apply { question } => {
             let plan = state.questions.iter().find(|one| one.number == question);

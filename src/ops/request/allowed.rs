@@ -10,7 +10,7 @@ const SERVICE: &str = "execute-api";
 
 /// Whether a request with this method may change something: all but those that HTTP calls safe
 /// (RFC 9110, 9.2.1) and an API passes on.
-pub(super) fn may_change(method: &str) -> bool {
+pub fn may_change(method: &str) -> bool {
     !["GET", "HEAD", "OPTIONS"].iter().any(|safe| method.eq_ignore_ascii_case(safe))
 }
 

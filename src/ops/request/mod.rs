@@ -18,6 +18,7 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{SavedRequest, Stage};
 use tokio_util::sync::CancellationToken;
 
+pub use allowed::may_change;
 pub(crate) use before::text_of;
 pub use burst::{MOST_AT_ONCE, MOST_REQUESTS};
 pub use key::value as key_value;

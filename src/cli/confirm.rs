@@ -1,0 +1,67 @@
+//! Asking before something is done that can hurt; `--yes` answers beforehand.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_ops::Engine;
+use labdeck_ops::danger::{self, Danger, Wanted};
+
+use crate::context::Context;
+
+/// What is about to be done.
+pub struct About<'a> {
+    /// In present participle: `promoting the release of shop`.
+    pub what: String,
+    /// How much it can hurt.
+    pub danger: Danger,
+    /// The alias that it moves, where it moves one.
+    pub alias: Option<&'a str>,
+    /// What must be typed where something goes for good.
+    pub name: &'a str,
+}
+
+/// Whether a person can be asked.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+impl Context<'_> {
+    /// Wants a yes, or a name, before something is done that can hurt; in read-only mode refuses it.
+    ///
+    /// # Errors
+    /// Refused when it is not confirmed, when there is nobody to ask, and in read-only mode.
+    pub async fn confirmed(&self, engine: &Engine, about: &About<'_>) -> Result<()> {
+        if about.danger.changes() {
+            engine.target.may_change(&about.what, None)?;
+        }
+        let wanted = about.danger.wants(engine.target.is_local());
+        if wanted == Wanted::Nothing || self.global.yes {
+            return Ok(());
+        }
+        let refused = |why: &str| {
+            Err(Failure::new(FailureKind::Refused, &about.what, why).next("confirm it with --yes"))
+        };
+        let place = danger::place_of(engine, about.alias).await;
+        if !can_ask() {
+            let why = format!("on {place} it is not confirmed, and there is no terminal to ask on");
+            return refused(&why);
+        }
+        let (question, expected): (_, &[&str]) = match wanted {
+            Wanted::Typed => (format!("Type {} to go on: ", about.name), &[about.name]),
+            _ => ("Go on? [y/N] ".to_owned(), &["y", "Y", "yes"]),
+        };
+        let mut stderr = io::stderr();
+        let _ = write!(stderr, "{}\non {place}\n{question}", about.what);
+        let _ = stderr.flush();
+        // A blocked read can't be cancelled; it is left behind when Ctrl-C comes first.
+        let typed = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line).map(|_| line)
+        });
+        let typed = tokio::select! {
+            typed = typed => typed.ok().and_then(io::Result::ok).unwrap_or_default(),
+            () = self.cancel.cancelled() => String::new(),
+        };
+        if expected.contains(&typed.trim()) { Ok(()) } else { refused("it was not confirmed") }
+    }
+}

@@ -1,0 +1,107 @@
+//! Whatever a key may do: what read-only mode lets through, and what is asked before it is done.
+#![allow(clippy::unwrap_used)]
+
+use labdeck_ops::danger::Danger;
+
+use super::act;
+use super::tests::{keys, remote, state};
+use crate::action::{Action, REGISTRY};
+use crate::message::{Effect, JobKind};
+use crate::state::State;
+use crate::state::popup::Popup;
+
+/// Whether an effect changes something.
+fn changes(effect: &Effect) -> bool {
+    match effect {
+        Effect::Release(..) | Effect::Chaos { .. } | Effect::StartAll { .. } => true,
+        Effect::Start { kind, .. } => match kind {
+            JobKind::Plan(_) | JobKind::Checks => false,
+            JobKind::Burst { request, .. } => request.method != "GET",
+            JobKind::Compare { requests, .. } => requests.iter().any(|one| one.method != "GET"),
+            _ => true,
+        },
+        Effect::Send { request, .. } => request.method != "GET",
+        _ => false,
+    }
+}
+
+fn read_only(state: &mut State) {
+    assert!(matches!(&keys(state, "O")[..], [Effect::EnterReadOnly]));
+    assert!(state.target().unwrap().read_only);
+}
+
+#[test]
+fn no_action_changes_anything_in_read_only_mode() {
+    for entry in REGISTRY {
+        let mut state = state();
+        read_only(&mut state);
+        let mut effects = act::run(&mut state, entry.action);
+        // Whatever it opened is accepted as it is.
+        effects.extend(act::run(&mut state, Action::Accept));
+        effects.extend(act::run(&mut state, Action::Yes));
+        assert!(!effects.iter().any(changes), "{}: {effects:?}", entry.id);
+        if entry.danger.changes() {
+            assert!(effects.is_empty(), "{}: {effects:?}", entry.id);
+            assert!(state.popups.is_empty(), "{}", entry.id);
+            assert!(state.notes.current().unwrap().text.contains("read-only"), "{}", entry.id);
+        }
+    }
+}
+
+#[test]
+fn read_only_mode_has_no_way_back_and_asks_while_a_job_runs() {
+    let mut state = state();
+    read_only(&mut state);
+    assert!(keys(&mut state, "O").is_empty());
+    assert!(state.notes.current().unwrap().text.contains("takes a restart"));
+    assert!(state.target().unwrap().read_only);
+
+    let mut state = self::state();
+    keys(&mut state, "d");
+    assert!(keys(&mut state, "O").is_empty());
+    assert!(matches!(state.popups.last(), Some(Popup::Confirm { .. })));
+    assert!(matches!(&keys(&mut state, "y")[..], [Effect::EnterReadOnly]));
+}
+
+#[test]
+fn a_request_that_only_reads_is_sent_in_read_only_mode() {
+    let mut state = state();
+    read_only(&mut state);
+    assert!(matches!(&keys(&mut state, "s")[..], [Effect::Send { .. }]));
+}
+
+#[test]
+fn what_changes_prod_elsewhere_is_asked_with_account_region_and_alias() {
+    let dangerous = REGISTRY.iter().filter(|entry| entry.danger == Danger::Prod);
+    let mut seen = 0;
+    for entry in dangerous {
+        let mut state = state();
+        remote(&mut state);
+        let mut effects = act::run(&mut state, entry.action);
+        // A share must be typed, a switch chosen.
+        if matches!(state.popups.last(), Some(Popup::Prompt(_))) {
+            effects.extend(keys(&mut state, "20⏎"));
+        } else if matches!(state.popups.last(), Some(Popup::Chaos { .. })) {
+            effects.extend(keys(&mut state, "⏎"));
+        }
+        assert!(effects.is_empty(), "{}: {effects:?}", entry.id);
+        let Some(Popup::Confirm { lines, .. }) = state.popups.last() else {
+            panic!("{} does not ask: {:?}", entry.id, state.notes.current());
+        };
+        let target = state.target().unwrap();
+        let words = [target.account.as_deref().unwrap(), &target.region, "alias prod"];
+        assert!(words.iter().all(|word| lines[1].contains(word)), "{}: {lines:?}", entry.id);
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
+fn what_deletes_wants_a_name_typed_also_locally() {
+    for entry in REGISTRY.iter().filter(|entry| entry.danger == Danger::Deletes) {
+        let mut state = state();
+        assert!(act::run(&mut state, entry.action).is_empty(), "{}", entry.id);
+        assert!(matches!(state.popups.last(), Some(Popup::Prompt(_))), "{}", entry.id);
+        assert!(keys(&mut state, "wrong⏎").is_empty(), "{}", entry.id);
+    }
+}
