@@ -20,7 +20,7 @@ mod transport;
 pub use audit::{AuditReader, Damaged, Entry as AuditEntry, Line as AuditLine, audit_path};
 pub use calls::{counted, same_count};
 pub use failure::{Failure, FailureKind, Result};
-pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, default_state_dir};
+pub use local::{Attachment, CloudStatus, LocalAdmin, LocalCloud, SlowTable, default_state_dir};
 pub use note::{changing, for_lab};
 pub use operations::{is_mutating, reading_operations};
 pub use record::Recorded;

@@ -431,6 +431,9 @@ pub struct ChaosArgs {
     pub state: Option<Switch>,
     /// The switch.
     pub name: Option<String>,
+    /// How long it stays on: `90s`, `10m`, `2h`; without it as long as the lab says, else 15 minutes.
+    #[arg(long = "for", value_name = "TIME", value_parser = age)]
+    pub lasts: Option<std::time::Duration>,
 }
 
 /// On or off.

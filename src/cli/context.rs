@@ -6,10 +6,12 @@ use labdeck_aws::{
     Failure, FailureKind, LocalCloud, Result, Target, TargetChoice, default_state_dir,
 };
 use labdeck_lab::Blueprint;
-use labdeck_ops::Engine;
+use labdeck_ops::{Engine, chaos};
+use labdeck_telemetry::clean;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Command, Global};
+use crate::commands::show;
 use crate::output::{Output, exit, status_of};
 use crate::{commands, interrupt, logging};
 
@@ -99,11 +101,34 @@ impl Context<'_> {
         Ok(Engine::new(target, self.global.labs.clone()))
     }
 
-    /// The engine and the blueprint of a lab. The files are read first, so that a mistake in a
-    /// name starts nothing.
+    /// The engine and the blueprint of a lab, after chaos whose time is over was ended. The files are
+    /// read first, so that a mistake in a name starts nothing.
     pub async fn lab(&self, name: &str) -> Result<(Engine, Blueprint)> {
+        let (engine, blueprint) = self.lab_at_once(name).await?;
+        self.end_overdue(&engine, &blueprint).await;
+        Ok((engine, blueprint))
+    }
+
+    /// The same for what must not wait for anything else.
+    pub async fn lab_at_once(&self, name: &str) -> Result<(Engine, Blueprint)> {
         let blueprint = self.blueprint(name)?;
         Ok((self.engine().await?, blueprint))
+    }
+
+    /// Ends chaos whose time is over and which the cloud could not end, and says so. What was asked for
+    /// goes on in any case.
+    pub async fn end_overdue(&self, engine: &Engine, blueprint: &Blueprint) {
+        let tell = |said: String| {
+            if self.output.json {
+                self.output.notice(&serde_json::json!({ "notice": said }));
+            } else {
+                self.output.remark(clean(&said));
+            }
+        };
+        // Where it can't be looked for, what was asked for meets the same, and says so.
+        if let Ok(ended) = Box::pin(chaos::end_overdue(engine, blueprint)).await {
+            ended.iter().map(show::ended).for_each(tell);
+        }
     }
 
     /// The name that a lab has on the target: behind the prefix, where there is one.

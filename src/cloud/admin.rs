@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::dynamodb::Latency;
 use crate::inbox;
 use crate::lambda::CODE_PATH;
 use crate::lifecycle::usage::directory_bytes;
@@ -188,20 +189,33 @@ fn latency(server: &Server, method: &Method, table: &str, body: &Bytes) -> Answe
     let tables = &server.services.dynamodb;
     match *method {
         Method::GET => {
-            let delay = tables.latency(table).unwrap_or_default();
-            json_answer(200, &json!({"delay_ms": u64::try_from(delay.as_millis()).unwrap_or(0)}))
+            let latency = tables.latency(table);
+            let delay = latency.map(|latency| latency.delay).unwrap_or_default();
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(0);
+            let until_ms = latency.and_then(|latency| latency.until_ms);
+            json_answer(200, &json!({"delay_ms": delay_ms, "until_ms": until_ms}))
         }
         Method::PUT => {
-            let delay = object(body).and_then(|body| body.get("delay_ms")?.as_u64());
-            match delay {
-                Some(delay) if delay <= LONGEST_DELAY_MS => {
-                    let delay = (delay > 0).then(|| Duration::from_millis(delay));
-                    tables.set_latency(table, delay);
+            let body = object(body).unwrap_or_default();
+            let until_ms = match body.get("until_ms") {
+                None | Some(Value::Null) => Some(None),
+                Some(until) => until.as_i64().map(Some),
+            };
+            match (body.get("delay_ms").and_then(Value::as_u64), until_ms) {
+                (Some(delay), Some(until_ms)) if delay <= LONGEST_DELAY_MS => {
+                    let delay = Duration::from_millis(delay);
+                    tables.set_latency(
+                        table,
+                        (!delay.is_zero()).then_some(Latency { delay, until_ms }),
+                    );
                     empty(204)
                 }
                 _ => message(
                     400,
-                    &format!("The body must be {{\"delay_ms\":0 to {LONGEST_DELAY_MS}}}."),
+                    &format!(
+                        "The body must be {{\"delay_ms\":0 to {LONGEST_DELAY_MS},\"until_ms\":ms since \
+                         the epoch, optional}}."
+                    ),
                 ),
             }
         }

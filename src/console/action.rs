@@ -185,6 +185,8 @@ actions! {
     Yes "yes" "yes" Safe Popup, "Confirm";
     No "no" "no" Safe Popup, "Do not confirm";
     Apply "apply" "deploy it" Changes Popup, "Deploy what the plan says";
+    Longer "longer" "longer" Safe Popup, "Let chaos stay on longer";
+    Shorter "shorter" "shorter" Safe Popup, "Let chaos stay on shorter";
     CopyShown "copy-shown" "copy" Safe Popup, "Copy what the popup shows to the clipboard";
     InputAccept "input-accept" "done" Safe Input, "Take what was typed";
     InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";

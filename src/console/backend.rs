@@ -9,6 +9,7 @@ use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOption
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::{Query, Trail};
+use labdeck_ops::chaos::To;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::LabStatus;
 use labdeck_ops::{Engine, chaos, release, request, status};
@@ -120,9 +121,15 @@ impl Backend {
                 let result = released(&engine, &blueprint, shown.as_deref(), &operation).await;
                 Message::Released { operation, result }
             }),
-            Effect::Chaos { blueprint, name, on } => self.spawn(|engine| async move {
-                let result = chaos::set(&engine, &blueprint, &name, on).await;
+            Effect::Chaos { blueprint, name, on, lasts } => self.spawn(move |engine| async move {
+                let to = if on { To::On(lasts) } else { To::Off };
+                let result = chaos::set(&engine, &blueprint, &name, to).await;
                 Message::ChaosSet { name, on, result }
+            }),
+            Effect::EndOverdue(blueprint) => self.spawn(move |engine| async move {
+                let work = Box::pin(chaos::end_overdue(&engine, &blueprint));
+                let result = for_lab(&blueprint.name, work).await;
+                Message::OverdueEnded { lab: blueprint.name.clone(), result }
             }),
             Effect::Send { blueprint, request, stage } => self.spawn(|engine| async move {
                 let result = exchange(&engine, &blueprint, &request, &stage).await;

@@ -1,11 +1,13 @@
 //! What tasks tell the state, and what the state asks of tasks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::Found;
+use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::danger::Danger;
 use labdeck_ops::deploy::plan::{Plan, Summary};
@@ -115,6 +117,13 @@ pub enum Message {
         on: bool,
         /// What it is now.
         result: Result<ChaosStatus, Failure>,
+    },
+    /// Chaos of a lab whose time was over.
+    OverdueEnded {
+        /// The lab.
+        lab: String,
+        /// What became of each switch.
+        result: Result<Vec<Ended>, Failure>,
     },
     /// A request was answered.
     Answered {
@@ -349,7 +358,11 @@ pub enum Effect {
         name: String,
         /// On or off.
         on: bool,
+        /// How long it stays on, where that was chosen.
+        lasts: Option<Duration>,
     },
+    /// End the chaos of a lab whose time is over.
+    EndOverdue(Arc<Blueprint>),
     /// Send a request.
     Send {
         /// The lab.

@@ -310,7 +310,8 @@ async fn act(
         }
         StepAction::Undo => StepOutcome::Released(release::undo(engine, blueprint).await?),
         StepAction::Chaos { name, on } => {
-            let switch = chaos::set(engine, blueprint, name, *on).await?;
+            let to = if *on { chaos::To::On(None) } else { chaos::To::Off };
+            let switch = chaos::set(engine, blueprint, name, to).await?;
             StepOutcome::Chaos { on: *on, switch }
         }
     })

@@ -67,6 +67,15 @@ pub struct CloudStatus {
     pub notices: Vec<String>,
 }
 
+/// How slow a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowTable {
+    /// How much longer every call takes.
+    pub delay: Duration,
+    /// When the cloud ends it, in ms since the epoch; without it when it is told to.
+    pub until_ms: Option<i64>,
+}
+
 /// Why an admin call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
@@ -145,22 +154,24 @@ impl LocalAdmin {
         }
     }
 
-    /// The delay that every call on `table` has, if any.
-    pub async fn table_latency(&self, table: &str) -> Result<Option<Duration>> {
+    /// How slow every call on `table` is, if it is.
+    pub async fn table_latency(&self, table: &str) -> Result<Option<SlowTable>> {
         let value = self
             .call("GET", &latency_path(table), None)
             .await
             .map_err(|e| failure(&format!("reading the delay of table {table}"), &e))?;
-        Ok(value["delay_ms"].as_u64().filter(|ms| *ms > 0).map(Duration::from_millis))
+        let delay = value["delay_ms"].as_u64().filter(|ms| *ms > 0).map(Duration::from_millis);
+        Ok(delay.map(|delay| SlowTable { delay, until_ms: value["until_ms"].as_i64() }))
     }
 
-    /// Makes every call on `table` take `delay` longer; `None` takes that back.
-    pub async fn set_table_latency(&self, table: &str, delay: Option<Duration>) -> Result<()> {
+    /// Makes every call on `table` slow; `None` takes that back. The cloud ends it at its time.
+    pub async fn set_table_latency(&self, table: &str, slow: Option<SlowTable>) -> Result<()> {
         let path = latency_path(table);
-        let done = match delay {
-            Some(delay) => {
-                let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                self.call("PUT", &path, Some(json!({ "delay_ms": millis }))).await
+        let done = match slow {
+            Some(slow) => {
+                let millis = u64::try_from(slow.delay.as_millis()).unwrap_or(u64::MAX);
+                let body = json!({ "delay_ms": millis, "until_ms": slow.until_ms });
+                self.call("PUT", &path, Some(body)).await
             }
             None => match self.call("DELETE", &path, None).await {
                 Err(AdminError::Status(404, _)) => Ok(Value::Null),

@@ -4,6 +4,6 @@ mod admin;
 mod cloud;
 mod start;
 
-pub use admin::{Attachment, CloudStatus, LocalAdmin};
+pub use admin::{Attachment, CloudStatus, LocalAdmin, SlowTable};
 pub use cloud::LocalCloud;
 pub use start::default_state_dir;

@@ -1,7 +1,7 @@
 //! `chaos`: real failures, switched on and off.
 
 use labdeck_aws::{Failure, FailureKind, Result};
-use labdeck_ops::chaos;
+use labdeck_ops::chaos::{self, To};
 use labdeck_ops::danger::Danger;
 use serde_json::json;
 
@@ -33,6 +33,10 @@ pub async fn run(context: &Context<'_>, args: &ChaosArgs) -> Result<u8> {
         let what = format!("switching chaos of lab {}", args.lab);
         return Err(Failure::new(FailureKind::Invalid, what, "no switch is named"));
     };
+    let to = match state {
+        Switch::On => To::On(args.lasts),
+        Switch::Off => To::Off,
+    };
     let on = state == Switch::On;
     let about = About {
         what: format!(
@@ -45,7 +49,7 @@ pub async fn run(context: &Context<'_>, args: &ChaosArgs) -> Result<u8> {
         name: "",
     };
     context.confirmed(&engine, &about).await?;
-    let switch = chaos::set(&engine, &blueprint, name, on).await?;
+    let switch = chaos::set(&engine, &blueprint, name, to).await?;
     let value =
         json!({ "lab": args.lab, "name": switch.name, "on": on, "until_ms": switch.until_ms });
     context.output.result(&value, || {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::{Failure, FailureKind, Result, for_lab};
 use labdeck_lab::Blueprint;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::deploy::{Confirm, One, Options};
@@ -29,6 +29,9 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
     options.confirm = asking(context);
     let chosen = blueprints.iter().map(|lab| variant::choose(&engine, lab, asked));
     let blueprints = try_join_all(chosen).await?;
+    for blueprint in &blueprints {
+        for_lab(&blueprint.name, context.end_overdue(&engine, blueprint)).await;
+    }
     let display = Display::new(context.output);
     let labs = ones(blueprints, &options, &display);
     let summaries = deploy::deploy_all(&engine, &labs, &context.cancel).await;

@@ -20,7 +20,7 @@ mod plans;
 mod release;
 mod request;
 mod right_size;
-mod show;
+pub mod show;
 mod stages;
 mod walk;
 

@@ -16,7 +16,9 @@ use crate::output::{exit, status_of};
 
 /// Does it. When only a part succeeded, the outcome says which, and the exit status is not 0.
 pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> Result<u8> {
-    let (engine, blueprint) = context.lab(lab).await?;
+    let at_once = danger_of(&command) == Danger::TakesBack;
+    let (engine, blueprint) =
+        if at_once { context.lab_at_once(lab).await? } else { context.lab(lab).await? };
     let about = About {
         what: format!("{} of {}", told_as(&command), blueprint.name),
         danger: danger_of(&command),

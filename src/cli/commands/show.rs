@@ -1,5 +1,6 @@
 //! Text of what several commands show: exchanges, bursts, release outcomes, checks.
 
+use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange};
@@ -104,12 +105,31 @@ pub fn checks(results: &[CheckResult]) -> Vec<String> {
     text
 }
 
-/// A chaos switch that is on: when it ends.
+/// A chaos switch that is on: how long still, and when it ends.
 pub fn until(switch: &ChaosStatus) -> String {
-    match switch.until_ms.and_then(|ms| OffsetDateTime::from_unix_timestamp(ms / 1000).ok()) {
-        Some(end) => {
-            format!("on, ends by itself at {:02}:{:02} UTC", end.hour(), end.minute())
-        }
-        None => "on".to_owned(),
+    let end = switch.until_ms.and_then(|ms| OffsetDateTime::from_unix_timestamp(ms / 1000).ok());
+    let Some(end) = end else { return "on".to_owned() };
+    let left = end - OffsetDateTime::now_utc();
+    if !left.is_positive() {
+        return format!("on, and should have ended at {}", clock(end));
+    }
+    let left = match left.whole_seconds() {
+        left @ 0..120 => format!("{left} s"),
+        left => format!("{} min", (left + 30) / 60),
+    };
+    format!("on for {left} more, until {}", clock(end))
+}
+
+fn clock(at: OffsetDateTime) -> String {
+    format!("{:02}:{:02}:{:02} UTC", at.hour(), at.minute(), at.second())
+}
+
+/// What became of a chaos switch whose time was over.
+pub fn ended(switch: &Ended) -> String {
+    let at = OffsetDateTime::from_unix_timestamp(switch.until_ms / 1000).map(clock);
+    let was = format!("chaos {} was to end at {}", switch.name, at.unwrap_or_default());
+    match &switch.failure {
+        None => format!("{was}, and has been switched off now"),
+        Some(failure) => format!("{was}, and is still on: {}", failure.why),
     }
 }

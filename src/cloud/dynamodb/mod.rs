@@ -11,7 +11,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -45,10 +45,30 @@ pub struct DynamoDb {
     iam: Arc<Iam>,
     engine: Arc<Engine>,
     running: Arc<tokio::sync::Semaphore>,
-    /// Delays asked for by tests of slow tables, by table name.
-    latencies: RwLock<HashMap<String, Duration>>,
+    /// Delays asked for, by table name.
+    latencies: RwLock<HashMap<String, Latency>>,
     /// Told of writes, by table: of those tables only that somebody watches.
     watched: RwLock<HashMap<String, Arc<Notify>>>,
+}
+
+/// How slow a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latency {
+    /// How much longer every call takes.
+    pub delay: Duration,
+    /// When it ends by itself, in ms since the epoch, where it does.
+    pub until_ms: Option<i64>,
+}
+
+impl Latency {
+    fn holds(self, now_ms: i64) -> bool {
+        self.until_ms.is_none_or(|until| until > now_ms)
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl DynamoDb {
@@ -67,11 +87,11 @@ impl DynamoDb {
         }))
     }
 
-    /// Makes every call on `table` take `delay` longer; `None` ends it. Kept in memory only.
-    pub fn set_latency(&self, table: &str, delay: Option<Duration>) {
+    /// Makes every call on `table` take longer, until its end; `None` ends it. Kept in memory only.
+    pub fn set_latency(&self, table: &str, latency: Option<Latency>) {
         let mut latencies = self.latencies.write().unwrap_or_else(PoisonError::into_inner);
-        match delay {
-            Some(delay) => latencies.insert(table.to_owned(), delay),
+        match latency {
+            Some(latency) => latencies.insert(table.to_owned(), latency),
             None => latencies.remove(table),
         };
     }
@@ -115,8 +135,9 @@ impl DynamoDb {
     }
 
     /// The delay that calls on `table` have now.
-    pub fn latency(&self, table: &str) -> Option<Duration> {
-        self.latencies.read().unwrap_or_else(PoisonError::into_inner).get(table).copied()
+    pub fn latency(&self, table: &str) -> Option<Latency> {
+        let latencies = self.latencies.read().unwrap_or_else(PoisonError::into_inner);
+        latencies.get(table).copied().filter(|latency| latency.holds(now_ms()))
     }
 
     /// Answers a request of DynamoDB's or DynamoDB Streams' API.
@@ -150,7 +171,10 @@ impl DynamoDb {
         if latencies.is_empty() {
             return None;
         }
-        targets.tables().iter().filter_map(|table| latencies.get(table.as_str())).max().copied()
+        let now_ms = now_ms();
+        let slow =
+            targets.tables().into_iter().filter_map(|table| latencies.get(table.as_str()).copied());
+        slow.filter(|latency| latency.holds(now_ms)).map(|latency| latency.delay).max()
     }
 
     async fn run(&self, operation: String, body: bytes::Bytes) -> Result<Reply, AwsError> {

@@ -9,9 +9,10 @@ pub mod popup;
 pub mod requests;
 pub mod traffic;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
@@ -183,6 +184,10 @@ pub struct State {
     pub outcome: Option<(ReleaseOutcome, i64)>,
     /// Chaos switches that are being moved.
     pub switching: Vec<String>,
+    /// How long the next switch stays on, where that was chosen.
+    pub chaos_lasts: Option<Duration>,
+    /// Labs whose overdue chaos is being ended.
+    pub ending: HashSet<String>,
     /// The requests screen.
     pub requests: requests::RequestsPane,
     /// The log pane.
@@ -240,6 +245,8 @@ impl State {
             releasing: None,
             outcome: None,
             switching: Vec::new(),
+            chaos_lasts: None,
+            ending: HashSet::new(),
             requests: requests::RequestsPane::default(),
             logs: logs::LogPane::default(),
             meter: Meter::default(),
@@ -295,6 +302,7 @@ impl State {
         let stages = self.status().into_iter().flat_map(|s| &s.apis).flat_map(|api| &api.stages);
         self.now_ms / 60_000 != self.drawn_ms / 60_000
             || self.stale_ms().is_some()
+            || self.status().is_some_and(|s| s.chaos.iter().any(|one| one.until_ms.is_some()))
             || stages.into_iter().any(|stage| young(stage.updated_ms))
             || self.checks.as_ref().is_some_and(|(_, at_ms)| young(*at_ms))
             || self.outcome.as_ref().is_some_and(|(_, at_ms)| young(*at_ms))

@@ -1,6 +1,6 @@
 //! What each action does.
 
-use super::{audit, choose, danger, popups, scroll, work};
+use super::{audit, chaos, choose, danger, popups, scroll, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -47,7 +47,11 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Destroy => danger::typed(state, Asked::LabName),
         Action::RunStep => danger::step(state),
         Action::Chaos => chaos_picker(state),
-        Action::EndChaos => work::end_chaos(state),
+        Action::EndChaos => chaos::end_all(state),
+        Action::Longer | Action::Shorter => {
+            chaos::choose_time(state, action == Action::Longer);
+            Vec::new()
+        }
         Action::Send => work::send(state),
         Action::NextStage => next_stage(state),
         Action::Edit => popups::edit(state),

@@ -8,7 +8,7 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{audit, choose, done};
+use super::{audit, chaos, choose, done};
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
@@ -65,7 +65,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             if state.reading.get(&lab) == Some(&reading) {
                 status(state, lab, result);
             }
-            Vec::new()
+            chaos::end_overdue(state)
         }
         Message::Progress { id, events } => {
             let now = state.now_ms;
@@ -83,6 +83,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Finished { id, outcome } => done::finished(state, id, outcome),
         Message::Released { operation, result } => released(state, &operation, result),
         Message::ChaosSet { name, on, result } => chaos_set(state, &name, on, result),
+        Message::OverdueEnded { lab, result } => chaos::ended(state, &lab, result),
         Message::Answered { name, result } => {
             answered(state, &name, result);
             Vec::new()
@@ -123,7 +124,8 @@ fn tick(state: &mut State) -> Vec<Effect> {
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     let last = state.fetched().map(|fetched| Arc::clone(&fetched.status));
     let last = last.filter(|_| !state.next_reading.is_multiple_of(WHOLE_EVERY));
-    let effects = read_since(state, blueprint, last);
+    let mut effects = read_since(state, blueprint, last);
+    effects.extend(chaos::end_overdue(state));
     // What time has changed is drawn with what the reading finds.
     state.still = !old && (!effects.is_empty() || !moves(state));
     effects

@@ -2,6 +2,7 @@
 
 mod act;
 mod audit;
+pub(crate) mod chaos;
 mod choose;
 mod danger;
 mod data;

@@ -5,7 +5,7 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, audit, choose, danger, data, scroll, work};
+use super::{act, audit, chaos, choose, danger, data, scroll, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -146,7 +146,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
             let on = state
                 .status()
                 .is_some_and(|status| status.chaos.iter().any(|chaos| chaos.name == name));
-            work::chaos(state, name, !on)
+            chaos::switch(state, name, !on)
         }
         Some(Popup::Messages { selected }) => {
             let index = state.notes.all.len().checked_sub(selected + 1);
@@ -198,7 +198,7 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::ReadOnly => danger::read_only_now(state),
         Intent::Start(kind) => work::start(state, kind),
         Intent::Release(operation) => work::release_now(state, operation),
-        Intent::Chaos { name, on } => work::chaos_now(state, name, on),
+        Intent::Chaos { name, on } => chaos::switch_now(state, name, on),
     }
 }
 

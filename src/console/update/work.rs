@@ -5,7 +5,7 @@ use std::sync::Arc;
 use labdeck_lab::Blueprint;
 
 use super::danger;
-use crate::action::{Danger, Screen};
+use crate::action::Screen;
 use crate::message::{Effect, How, JobKind, ReleaseOperation};
 use crate::state::job::{Course, Job, Part};
 use crate::state::note::Tone;
@@ -159,7 +159,7 @@ pub fn release(state: &mut State, operation: ReleaseOperation) -> Vec<Effect> {
     danger::guarded(state, danger, &question, more, Intent::Release(operation))
 }
 
-fn lab_name(state: &State) -> String {
+pub(super) fn lab_name(state: &State) -> String {
     state.current_lab().map_or_else(String::new, |lab| lab.name.clone())
 }
 
@@ -222,40 +222,6 @@ pub fn nudge(state: &mut State, by: f64) -> Vec<Effect> {
         return Vec::new();
     }
     release(state, ReleaseOperation::Shift(percent.max(0.0)))
-}
-
-/// Moves a chaos switch; asks first on a target that is not local.
-pub fn chaos(state: &mut State, name: String, on: bool) -> Vec<Effect> {
-    let danger = if on { Danger::Prod } else { Danger::Changes };
-    if !ready(state) || !danger::allowed(state, "chaos", danger) {
-        return Vec::new();
-    }
-    let question = format!("Switch {name} on for {}", lab_name(state));
-    let more = vec!["It is a real failure and reaches prod where its kind does.".to_owned()];
-    danger::guarded(state, danger, &question, more, Intent::Chaos { name, on })
-}
-
-/// Moves a chaos switch without asking.
-pub fn chaos_now(state: &mut State, name: String, on: bool) -> Vec<Effect> {
-    if state.switching.contains(&name) {
-        return Vec::new();
-    }
-    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
-    state.switching.push(name.clone());
-    vec![Effect::Chaos { blueprint, name, on }]
-}
-
-/// Switches everything off that is on.
-pub fn end_chaos(state: &mut State) -> Vec<Effect> {
-    let on: Vec<String> = state
-        .status()
-        .map(|status| status.chaos.iter().map(|chaos| chaos.name.clone()).collect())
-        .unwrap_or_default();
-    if on.is_empty() {
-        state.notes.say(state.now_ms, Tone::Info, "no chaos is on");
-        return Vec::new();
-    }
-    on.into_iter().flat_map(|name| chaos(state, name, false)).collect()
 }
 
 /// Sends the selected request to the selected stage.

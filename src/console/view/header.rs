@@ -1,5 +1,6 @@
 //! The header line (where am I, on what, how is it) and the line of screens.
 
+use labdeck_ops::status::ChaosStatus;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -56,9 +57,9 @@ fn left(pen: &Pen) -> Vec<Span<'static>> {
         let meaning = if stage == state.release_alias() { Meaning::Warn } else { Meaning::Text };
         spans.push(pen.span(stage, meaning));
     }
-    let chaos: Vec<&str> = state
+    let chaos: Vec<String> = state
         .status()
-        .map(|status| status.chaos.iter().map(|chaos| chaos.name.as_str()).collect())
+        .map(|status| status.chaos.iter().map(|chaos| chaos_words(state, chaos)).collect())
         .unwrap_or_default();
     if !chaos.is_empty() {
         let names = chaos.join(" ");
@@ -67,6 +68,15 @@ fn left(pen: &Pen) -> Vec<Span<'static>> {
         spans.push(pen.span(format!(" {} ends it", state.keys(Action::EndChaos)), Meaning::Muted));
     }
     spans
+}
+
+/// A switch that is on, with the time that is left: `deny-table 12 min`.
+fn chaos_words(state: &State, chaos: &ChaosStatus) -> String {
+    match chaos.until_ms.map(|until| until - state.now_ms) {
+        None => chaos.name.clone(),
+        Some(left) if left <= 0 => format!("{} over", chaos.name),
+        Some(left) => format!("{} {}", chaos.name, text::span(left)),
+    }
 }
 
 /// Parts of the right side: place, weight, span.

@@ -152,10 +152,12 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         Popup::Palette { .. } | Popup::Form(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
-        Popup::Labs { .. }
-        | Popup::Variants { .. }
-        | Popup::Chaos { .. }
-        | Popup::Messages { .. } => &[Action::Down, Action::Accept, Action::Close],
+        Popup::Labs { .. } | Popup::Variants { .. } | Popup::Messages { .. } => {
+            &[Action::Down, Action::Accept, Action::Close]
+        }
+        Popup::Chaos { .. } => {
+            &[Action::Down, Action::Accept, Action::Longer, Action::Shorter, Action::Close]
+        }
         Popup::Confirm { .. } => &[Action::Yes, Action::No],
         Popup::Prompt(_) => &[Action::InputAccept, Action::InputCancel],
         Popup::Review { .. } => {

@@ -5,6 +5,7 @@ mod aliases;
 pub mod api;
 mod apis;
 mod audit;
+mod chaos;
 mod charts;
 mod checks;
 mod events;

@@ -7,7 +7,7 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{audit, hints, labs, layout, plan, response};
+use super::{audit, chaos, hints, labs, layout, plan, response};
 use crate::action::{Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
@@ -38,7 +38,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             }
             paint::scrolled(buffer, inner, rows, *scroll);
         }
-        Popup::Chaos { selected } => chaos(buffer, area, pen, *selected),
+        Popup::Chaos { selected } => chaos::draw(buffer, area, pen, *selected),
         Popup::Confirm { lines, .. } => {
             let wrapped: Vec<String> =
                 lines.iter().flat_map(|line| text::wrap_words(line, 60)).collect();
@@ -93,7 +93,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
 }
 
 /// Clears a place and frames it; gives what is inside.
-fn open(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
+pub(super) fn open(buffer: &mut Buffer, area: Rect, pen: &Pen, title: &str) -> Rect {
     Clear.render(area, buffer);
     let block = Block::new()
         .borders(Borders::ALL)
@@ -220,34 +220,6 @@ pub(super) fn input_line(
     buffer.set_span(area.x + used, area.y, &pen.span(shown, meaning), width);
     let column = input.visual_cursor().saturating_sub(scroll) as u16;
     Position::new(area.x + used + column.min(width.saturating_sub(1)), area.y)
-}
-
-fn chaos(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
-    let state = pen.state;
-    let Some(blueprint) = state.blueprint() else { return };
-    let height = blueprint.chaos.len() as u16 + 2;
-    let inner = open(buffer, layout::middle(area, 76, height), pen, "chaos: real failures");
-    let columns = usize::from(inner.width);
-    let rows: Vec<Line> = blueprint
-        .chaos
-        .iter()
-        .map(|chaos| {
-            let on = state
-                .status()
-                .is_some_and(|status| status.chaos.iter().any(|one| one.name == chaos.name));
-            let (mark, meaning) = match (state.switching.contains(&chaos.name), on) {
-                (true, _) => ("… ", Meaning::Warn),
-                (false, true) => ("ON", Meaning::Danger),
-                (false, false) => ("off", Meaning::Muted),
-            };
-            Line::from(vec![
-                pen.span(text::pad(mark, 4), meaning),
-                pen.span(text::pad(&chaos.name, 15), Meaning::Name),
-                pen.span(text::fit(&chaos.description, columns.saturating_sub(19)), Meaning::Muted),
-            ])
-        })
-        .collect();
-    paint::list(buffer, inner, &rows, selected, pen.style(Meaning::Selected));
 }
 
 fn variants(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {

@@ -206,7 +206,7 @@ fn chaos_kind(section: &Section<'_, '_, '_>) -> Option<ChaosKind> {
         "deny-table" => ChaosKind::DenyTable {
             role: section.link("role", Kind::Role),
             table: section.link("table", Kind::Table),
-            minutes: unsigned(section.number("minutes", &(1..=MOST_DENY_MINUTES), "minutes", 10)),
+            minutes: unsigned(section.number("minutes", &(1..=MOST_DENY_MINUTES), "minutes", 15)),
         },
         "missing-table" => {
             let function = section.link("function", Kind::Function);

@@ -7,6 +7,8 @@
 
 use aws_sdk_apigateway::types::{Deployment, Op, PatchOperation, RestApi};
 use labdeck_aws::{Failure, FailureKind, Result, Target};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::deploy::definition;
 use crate::engine::Engine;
@@ -24,31 +26,33 @@ pub(super) struct CacheKey<'c> {
     pub(super) stage: &'c str,
 }
 
-/// Whether the stage serves the deployment of this switch.
-pub(super) async fn is_dropped(
+/// Until when (ms since the epoch) the stage is to serve the deployment of this switch, where it says so;
+/// `None` when it does not serve it.
+pub(super) async fn dropped(
     target: &Target,
     lab: &str,
     switch: &str,
     api: &str,
     stage: &str,
-) -> Result<bool> {
+) -> Result<Option<Option<i64>>> {
     let apis = live::rest_apis(target).await?;
     let Some(id) = status::own_api(&apis, api, lab).and_then(RestApi::id) else {
-        return Ok(false);
+        return Ok(None);
     };
     let stages = live::stages(target, id).await?;
     let Some(served) = stages.iter().find(|known| known.stage_name() == Some(stage)) else {
-        return Ok(false);
+        return Ok(None);
     };
     let deployments = live::deployments(target, id).await?;
     let deployment = deployments.iter().find(|known| known.id() == served.deployment_id());
-    Ok(deployment.is_some_and(|found| served_before(found, switch).is_some()))
+    Ok(deployment.and_then(|found| marked(found, switch)).map(|mark| mark.until_ms))
 }
 
-/// The description of the deployment without the cache key: the switch, and the deployment that the
-/// stage served before.
-fn mark(switch: &str, before: &str) -> String {
-    format!("{MARK}{switch} before={before}")
+/// The description of the deployment without the cache key: the switch, the deployment that the stage
+/// served before, and until when.
+fn mark(switch: &str, before: &str, until: OffsetDateTime) -> String {
+    let until = until.format(&Rfc3339).unwrap_or_default();
+    format!("{MARK}{switch} before={before} until={until}")
 }
 
 /// Whether a deployment was made by a switch.
@@ -56,10 +60,23 @@ pub(crate) fn made(deployment: &Deployment) -> bool {
     deployment.description().is_some_and(|text| text.starts_with(MARK))
 }
 
-/// What the stage served before a deployment of this switch; `None` for any other deployment.
-fn served_before<'d>(deployment: &'d Deployment, switch: &str) -> Option<&'d str> {
+/// What a deployment of the switch says of itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Marked<'d> {
+    /// What the stage served before.
+    before: &'d str,
+    /// Until when it is to serve this one, in ms since the epoch.
+    until_ms: Option<i64>,
+}
+
+/// What a deployment of this switch says; `None` for any other deployment.
+fn marked<'d>(deployment: &'d Deployment, switch: &str) -> Option<Marked<'d>> {
     let rest = deployment.description()?.strip_prefix(MARK)?.strip_prefix(switch)?;
-    rest.strip_prefix(" before=")
+    let mut words = rest.strip_prefix(" before=")?.split(' ');
+    let before = words.next()?;
+    let until = words.find_map(|word| word.strip_prefix("until="));
+    let until = until.and_then(|until| OffsetDateTime::parse(until, &Rfc3339).ok());
+    Some(Marked { before, until_ms: until.map(|until| until.unix_timestamp() * 1000) })
 }
 
 /// Switches it on or off.
@@ -71,8 +88,9 @@ pub(super) async fn set(
     lab: &str,
     switch: &str,
     key: &CacheKey<'_>,
-    on: bool,
+    until: Option<OffsetDateTime>,
 ) -> Result<()> {
+    let on = until.is_some();
     let what = format!("switching chaos {switch} {}", if on { "on" } else { "off" });
     let missing = |why: String| {
         Failure::new(FailureKind::NotFound, &what, why)
@@ -93,13 +111,13 @@ pub(super) async fn set(
         return if on { Err(missing(why)) } else { Ok(()) };
     };
     let work = Work { engine, what: &what, api, id, resource, key };
-    if on {
-        if is_dropped(&engine.target, lab, switch, key.api, key.stage).await? {
-            return Ok(());
+    if let Some(until) = until {
+        if let Some(deployment) = work.dropped(switch).await? {
+            return work.last_until(switch, &deployment, until).await;
         }
         let before = work.served().await?;
         work.parameter(Op::Remove).await?;
-        let deployed = work.deploy(&mark(switch, &before)).await;
+        let deployed = work.deploy(&mark(switch, &before, until)).await;
         // Whatever became of the deployment, the definition is put back.
         work.parameter(Op::Add).await?;
         deployed?;
@@ -159,6 +177,33 @@ impl Work<'_> {
         answer.map(|_| ()).map_err(|error| Failure::from_sdk(self.what, &error))
     }
 
+    /// The deployment of the switch, where the stage serves it.
+    async fn dropped(&self, switch: &str) -> Result<Option<Deployment>> {
+        let target = &self.engine.target;
+        let stages = live::stages(target, self.id).await?;
+        let stage = stages.iter().find(|known| known.stage_name() == Some(self.key.stage));
+        let Some(served) = stage.and_then(|stage| stage.deployment_id()) else { return Ok(None) };
+        let deployments = live::deployments(target, self.id).await?;
+        let served = deployments.into_iter().find(|known| known.id() == Some(served));
+        Ok(served.filter(|found| marked(found, switch).is_some()))
+    }
+
+    /// Gives a deployment of the switch another end.
+    async fn last_until(
+        &self,
+        switch: &str,
+        deployment: &Deployment,
+        until: OffsetDateTime,
+    ) -> Result<()> {
+        let before = marked(deployment, switch).map_or("", |mark| mark.before);
+        let patch = PatchOperation::builder().op(Op::Replace).path("/description");
+        let patch = patch.value(mark(switch, before, until)).build();
+        let update = self.engine.target.apigateway().update_deployment().rest_api_id(self.id);
+        let update = update.deployment_id(deployment.id().unwrap_or_default());
+        let answer = update.patch_operations(patch).send().await;
+        answer.map(|_| ()).map_err(|error| Failure::from_sdk(self.what, &error))
+    }
+
     /// The deployment that the stage serves, which must be of the definition that the API has now: with
     /// another one, more would change than the cache key.
     async fn served(&self) -> Result<String> {
@@ -201,7 +246,7 @@ impl Work<'_> {
         };
         let dropped: Vec<(&str, &str)> = deployments
             .iter()
-            .filter_map(|known| Some((known.id()?, served_before(known, switch)?)))
+            .filter_map(|known| Some((known.id()?, marked(known, switch)?.before)))
             .collect();
         let serves = stage.deployment_id();
         if let Some((_, before)) = dropped.iter().find(|(id, _)| Some(*id) == serves) {
@@ -231,5 +276,23 @@ impl Work<'_> {
             return Ok(());
         }
         gateway::flush_cache(self.engine, self.id, self.key.stage, self.what).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_says_whose_it_is_what_was_before_and_until_when() {
+        let of = |text: &str| Deployment::builder().description(text).build();
+        let until = OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(90);
+        let deployment = of(&mark("drop", "abc123", until));
+        let all = Marked { before: "abc123", until_ms: Some(90_000) };
+        assert_eq!(marked(&deployment, "drop"), Some(all));
+        assert_eq!(marked(&deployment, "dro"), None);
+        let endless = of("labdeck:chaos=drop before=abc123");
+        assert_eq!(marked(&endless, "drop"), Some(Marked { before: "abc123", until_ms: None }));
+        assert_eq!(marked(&of("somebody's own"), "drop"), None);
     }
 }

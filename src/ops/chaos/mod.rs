@@ -1,16 +1,20 @@
 //! Chaos: real failures, switched on and off, and read back from live state.
 //!
-//! Nothing is remembered anywhere: a switch is on when the thing it changes says so.
+//! Nothing is remembered on this machine: a switch is on when the thing it changes says so, and that also
+//! says until when. What the cloud can't end by itself is ended by whoever comes next ([`end_overdue`]).
 //!
-//! | switch | what it changes | how it is read back |
-//! | --- | --- | --- |
-//! | deny-table | an inline Deny on the role, with its own end | the policy's name and its end |
-//! | missing-table | the function's variable gets a suffix | the suffix |
-//! | variable | the function's variable gets another value; the one it had is kept beside it | the value beside it |
-//! | drop-cache-key | the stage serves a deployment without the cache key | that deployment's description |
-//! | slow-table | the local cloud delays calls on the table | the local cloud says so |
+//! | switch | what it changes | how it is read back | who ends it |
+//! | --- | --- | --- | --- |
+//! | deny-table | an inline Deny on the role, with its own end | the policy's name and its end | IAM |
+//! | missing-table | the function's variable gets a suffix | the suffix | who comes next |
+//! | variable | the function's variable gets another value; the one it had is kept beside it | the value beside it | who comes next |
+//! | drop-cache-key | the stage serves a deployment without the cache key | that deployment's description | who comes next |
+//! | slow-table | the local cloud delays calls on the table | the local cloud says so | the local cloud |
 
 mod cache_key;
+mod deny;
+mod overdue;
+mod variable;
 
 pub(crate) use cache_key::made;
 
@@ -19,13 +23,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use futures_util::future::try_join_all;
-use labdeck_aws::{Failure, FailureKind, Result, Target, changing};
+use labdeck_aws::{Failure, FailureKind, Result, SlowTable, Target, changing};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{Chaos, ChaosKind};
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub use overdue::{Ended, end_overdue};
+
+use self::deny::{denied_until, deny_document, policy_name};
+use self::variable::Edit;
 use crate::deploy::leased;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG};
@@ -39,6 +46,31 @@ pub const MISSING_SUFFIX: &str = "-labdeck-chaos-missing";
 
 /// What the variable is called that keeps the value which a switch of kind `variable` replaced.
 pub const WAS_PREFIX: &str = "LABDECK_CHAOS_WAS_";
+
+/// What the variable is called that keeps until when another one is changed.
+pub const UNTIL_PREFIX: &str = "LABDECK_CHAOS_UNTIL_";
+
+/// How long a switch stays on when nobody said how long.
+pub const LASTS: Duration = Duration::from_mins(15);
+/// The shortest and the longest time that a switch can stay on.
+pub const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(8));
+
+/// How long a switch stays on when nobody said how long: as its lab says, else [`LASTS`].
+pub fn lasts(switch: &Chaos) -> Duration {
+    match switch.kind {
+        ChaosKind::DenyTable { minutes, .. } => Duration::from_secs(u64::from(minutes) * 60),
+        _ => LASTS,
+    }
+}
+
+/// Where a switch is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// Off.
+    Off,
+    /// On for this long, within [`BOUNDS`]; without it as long as [`lasts`] says.
+    On(Option<Duration>),
+}
 
 /// The switches of the lab that are on now.
 pub async fn status(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<ChaosStatus>> {
@@ -66,16 +98,16 @@ pub(crate) async fn status_with(
 /// Switches `name` on or off. Doing it twice is no fault: on begins its time anew, off stays off.
 ///
 /// # Errors
-/// `NotFound` when there is no such switch or nothing to break yet; Refused when the resource isn't
-/// ours, in read-only mode, or when the target can't do it; Conflict when somebody else changes the
-/// function meanwhile.
+/// `NotFound` when there is no such switch or nothing to break yet; Invalid when the time is out of
+/// bounds; Refused when the resource isn't ours, in read-only mode, or when the target can't do it;
+/// Conflict when somebody else changes the function meanwhile.
 pub async fn set(
     engine: &Engine,
     blueprint: &Blueprint,
     name: &str,
-    on: bool,
+    to: To,
 ) -> Result<ChaosStatus> {
-    let verb = if on { "on" } else { "off" };
+    let verb = if to == To::Off { "off" } else { "on" };
     let what = format!("switching chaos {name} {verb}");
     let Some(switch) = blueprint.chaos.iter().find(|switch| switch.name == name) else {
         let known: Vec<&str> = blueprint.chaos.iter().map(|switch| switch.name.as_str()).collect();
@@ -85,39 +117,62 @@ pub async fn set(
         };
         return Err(Failure::new(FailureKind::NotFound, what, why));
     };
+    let until = match to {
+        To::Off => None,
+        To::On(given) => Some(end(given.unwrap_or_else(|| lasts(switch)), &what)?),
+    };
     let work = Work { target: &engine.target, lab: &blueprint.name, what };
     engine.target.learn_caller().await;
-    let told = |on| format!("chaos {name} {}", if on { "on" } else { "off" });
-    let until_ms =
-        changing(told(!on), told(on), Box::pin(moved(engine, &work, switch, on))).await?;
+    let off = format!("chaos {name} off");
+    let on = match until.and_then(|until| until.format(&Rfc3339).ok()) {
+        Some(until) => format!("chaos {name} on until {until}"),
+        None => format!("chaos {name} on"),
+    };
+    let (from, to) = if until.is_some() { (off, on) } else { (on, off) };
+    changing(from, to, Box::pin(moved(engine, &work, switch, until))).await?;
+    let until_ms = until.map(|until| until.unix_timestamp() * 1000);
     Ok(ChaosStatus { name: name.to_owned(), until_ms })
 }
 
-/// Moves a switch; answers when it ends by itself, in ms since the epoch, where it does.
-async fn moved(engine: &Engine, work: &Work<'_>, switch: &Chaos, on: bool) -> Result<Option<i64>> {
+/// The moment at which something ends that lasts so long from now on, in whole seconds.
+fn end(lasts: Duration, what: &str) -> Result<OffsetDateTime> {
+    let (shortest, longest) = BOUNDS;
+    if !(shortest..=longest).contains(&lasts) {
+        let why = "a switch stays on from 1 second to 8 hours";
+        return Err(Failure::new(FailureKind::Invalid, what, why));
+    }
+    // Rounded up: it never lasts shorter than asked for.
+    let end = OffsetDateTime::now_utc() + lasts + Duration::from_millis(999);
+    Ok(end.replace_nanosecond(0).unwrap_or(end))
+}
+
+/// Moves a switch: on until a moment, or off without one.
+async fn moved(
+    engine: &Engine,
+    work: &Work<'_>,
+    switch: &Chaos,
+    until: Option<OffsetDateTime>,
+) -> Result<()> {
     let lab = work.lab;
-    Ok(match &switch.kind {
-        ChaosKind::DenyTable { role, table, minutes } if on => {
-            Some(work.deny(role, table, *minutes).await?)
-        }
-        ChaosKind::DenyTable { role, table, .. } => work.allow(role, table).await.map(|()| None)?,
+    match &switch.kind {
+        ChaosKind::DenyTable { role, table, .. } => match until {
+            Some(until) => work.deny(role, table, until).await,
+            None => work.allow(role, table).await,
+        },
         ChaosKind::MissingTable { function, variable } => {
-            work.change(function, &Edit::Missing { variable }, on).await.map(|()| None)?
+            work.change(function, &Edit::Missing { variable }, until).await
         }
-        ChaosKind::SlowTable { table, delay_ms } => {
-            work.delay(table, on.then_some(*delay_ms)).await.map(|()| None)?
-        }
+        ChaosKind::SlowTable { table, delay_ms } => work.delay(table, *delay_ms, until).await,
         ChaosKind::Variable { function, variable, value } => {
-            let edit = Edit::Value { variable, value };
-            work.change(function, &edit, on).await.map(|()| None)?
+            work.change(function, &Edit::Value { variable, value }, until).await
         }
         ChaosKind::DropCacheKey { api, path, method, parameter, stage } => {
             let key = cache_key::CacheKey { api, path, method, parameter, stage };
             // It changes the definition for a moment: no deploy must come in between.
-            let work = cache_key::set(engine, lab, &switch.name, &key, on);
-            leased(engine, lab, Box::pin(work)).await.map(|()| None)?
+            let work = cache_key::set(engine, lab, &switch.name, &key, until);
+            leased(engine, lab, Box::pin(work)).await
         }
-    })
+    }
 }
 
 /// The switch when it is on.
@@ -137,19 +192,21 @@ async fn read(
         }
         ChaosKind::MissingTable { function, variable } => {
             let variables = variables(target, function, configurations).await?;
-            Ok(if (Edit::Missing { variable }).is_on(&variables) { on(None) } else { None })
+            let edit = Edit::Missing { variable };
+            Ok(if edit.is_on(&variables) { on(edit.until_ms(&variables)) } else { None })
         }
         ChaosKind::Variable { function, variable, value } => {
             let variables = variables(target, function, configurations).await?;
-            Ok(if (Edit::Value { variable, value }).is_on(&variables) { on(None) } else { None })
+            let edit = Edit::Value { variable, value };
+            Ok(if edit.is_on(&variables) { on(edit.until_ms(&variables)) } else { None })
         }
         ChaosKind::DropCacheKey { api, stage, .. } => {
-            let dropped = cache_key::is_dropped(target, lab, &switch.name, api, stage).await?;
-            Ok(if dropped { on(None) } else { None })
+            let dropped = cache_key::dropped(target, lab, &switch.name, api, stage).await?;
+            Ok(dropped.and_then(on))
         }
         ChaosKind::SlowTable { table, .. } => {
             let Some(admin) = target.admin() else { return Ok(None) };
-            Ok(admin.table_latency(table).await?.and_then(|_| on(None)))
+            Ok(admin.table_latency(table).await?.and_then(|slow| on(slow.until_ms)))
         }
     }
 }
@@ -166,62 +223,6 @@ async fn variables(
     };
     let environment = configuration.and_then(|configuration| configuration.environment);
     Ok(environment.and_then(|environment| environment.variables).unwrap_or_default())
-}
-
-/// A change of a function's variables that can be taken back.
-enum Edit<'a> {
-    /// The variable's value gets a suffix.
-    Missing { variable: &'a str },
-    /// The variable has another value, and the one it had is kept beside it.
-    Value { variable: &'a str, value: &'a str },
-}
-
-impl Edit<'_> {
-    fn variable(&self) -> &str {
-        match self {
-            Self::Missing { variable } | Self::Value { variable, .. } => variable,
-        }
-    }
-
-    fn is_on(&self, variables: &HashMap<String, String>) -> bool {
-        match self {
-            Self::Missing { variable } => {
-                variables.get(*variable).is_some_and(|value| value.ends_with(MISSING_SUFFIX))
-            }
-            Self::Value { variable, .. } => variables.contains_key(&was(variable)),
-        }
-    }
-
-    /// The variables as they must become; `None` when they are that way. The variable must be there.
-    fn applied(
-        &self,
-        mut variables: HashMap<String, String>,
-        on: bool,
-    ) -> Option<HashMap<String, String>> {
-        match self {
-            Self::Missing { variable } => {
-                let value = variables.get_mut(*variable)?;
-                *value = toggled(value, on)?;
-            }
-            Self::Value { variable, value } if on => {
-                if self.is_on(&variables) {
-                    return None;
-                }
-                let was_value = variables.insert((*variable).to_owned(), (*value).to_owned())?;
-                variables.insert(was(variable), was_value);
-            }
-            Self::Value { variable, .. } => {
-                let was_value = variables.remove(&was(variable))?;
-                variables.insert((*variable).to_owned(), was_value);
-            }
-        }
-        Some(variables)
-    }
-}
-
-/// Where the value is kept that a variable had.
-fn was(variable: &str) -> String {
-    format!("{WAS_PREFIX}{variable}")
 }
 
 /// One change, with what every message about it needs.
@@ -241,17 +242,14 @@ impl Work<'_> {
             .next(format!("deploy it first: labdeck deploy {}", self.lab))
     }
 
-    /// Puts the Deny on the role; answers when it ends, in ms since the epoch.
-    async fn deny(&self, role: &str, table: &str, minutes: u32) -> Result<i64> {
+    /// Puts the Deny on the role, until `end`.
+    async fn deny(&self, role: &str, table: &str, end: OffsetDateTime) -> Result<()> {
         let arn = self.own_role(role).await?;
-        let end = OffsetDateTime::now_utc() + Duration::from_secs(u64::from(minutes) * 60);
-        let end = end.replace_nanosecond(0).unwrap_or(end);
         let document = deny_document(&arn, self.target.region(), table, end)
             .map_err(|why| Failure::new(FailureKind::Internal, &self.what, why))?;
         let put = self.target.iam().put_role_policy().role_name(role);
         let put = put.policy_name(policy_name(table)).policy_document(document.to_string());
-        put.send().await.map_err(|error| Failure::from_sdk(&self.what, &error))?;
-        Ok(end.unix_timestamp() * 1000)
+        put.send().await.map(|_| ()).map_err(|error| Failure::from_sdk(&self.what, &error))
     }
 
     async fn allow(&self, role: &str, table: &str) -> Result<()> {
@@ -285,9 +283,14 @@ impl Work<'_> {
     }
 
     /// Changes a variable of the function or takes the change back.
-    async fn change(&self, function: &str, edit: &Edit<'_>, on: bool) -> Result<()> {
+    async fn change(
+        &self,
+        function: &str,
+        edit: &Edit<'_>,
+        until: Option<OffsetDateTime>,
+    ) -> Result<()> {
         let Some(live) = live::function(self.target, function).await? else {
-            return if on {
+            return if until.is_some() {
                 Err(self.not_deployed(format!("function {function} does not exist")))
             } else {
                 Ok(())
@@ -297,7 +300,7 @@ impl Work<'_> {
             let why = format!("function {function} does not carry the tag {LAB_TAG}={}", self.lab);
             return Err(self.refused(why).next("only a function of the lab's own is broken"));
         }
-        let Some(variables) = self.changed(&live, function, edit, on)? else { return Ok(()) };
+        let Some(variables) = self.changed(&live, function, edit, until)? else { return Ok(()) };
         // Its revision id changes when it becomes ready.
         let ready = wait_until_ready(self.target, function, &self.what).await?;
         let environment = Environment::builder().set_variables(Some(variables)).build();
@@ -311,7 +314,7 @@ impl Work<'_> {
             // An attempt whose answer was lost did it already.
             let live = live::function(self.target, function).await?;
             let done = match &live {
-                Some(live) => self.changed(live, function, edit, on)?.is_none(),
+                Some(live) => self.changed(live, function, edit, until)?.is_none(),
                 None => false,
             };
             if !done {
@@ -327,7 +330,7 @@ impl Work<'_> {
         live: &aws_sdk_lambda::operation::get_function::GetFunctionOutput,
         function: &str,
         edit: &Edit<'_>,
-        on: bool,
+        until: Option<OffsetDateTime>,
     ) -> Result<Option<HashMap<String, String>>> {
         let variables = live
             .configuration()
@@ -337,12 +340,12 @@ impl Work<'_> {
             .unwrap_or_default();
         if !variables.contains_key(edit.variable()) {
             let why = format!("function {function} has no variable {}", edit.variable());
-            return if on { Err(self.not_deployed(why)) } else { Ok(None) };
+            return if until.is_some() { Err(self.not_deployed(why)) } else { Ok(None) };
         }
-        Ok(edit.applied(variables, on))
+        Ok(edit.applied(variables, until))
     }
 
-    async fn delay(&self, table: &str, delay_ms: Option<u64>) -> Result<()> {
+    async fn delay(&self, table: &str, delay_ms: u64, until: Option<OffsetDateTime>) -> Result<()> {
         let Some(admin) = self.target.admin() else {
             return Err(self
                 .refused("only the local cloud can slow a table down")
@@ -350,143 +353,21 @@ impl Work<'_> {
         };
         // The admin API is not reached through the SDK, whose guard does not see this.
         self.target.may_change(&self.what, None)?;
-        if delay_ms.is_some() && live::table(self.target, table).await?.is_none() {
+        if until.is_some() && live::table(self.target, table).await?.is_none() {
             return Err(self.not_deployed(format!("table {table} does not exist")));
         }
+        let slow = until.map(|until| SlowTable {
+            delay: Duration::from_millis(delay_ms),
+            until_ms: Some(until.unix_timestamp() * 1000),
+        });
         let record = self.target.record("local cloud", "PutTableLatency", table);
-        let done = admin.set_table_latency(table, delay_ms.map(Duration::from_millis)).await;
+        let done = admin.set_table_latency(table, slow).await;
         record.ended(&done);
         done
     }
 }
 
-/// The value with the suffix, or without it; `None` when it is that way.
-fn toggled(value: &str, on: bool) -> Option<String> {
-    match (value.strip_suffix(MISSING_SUFFIX), on) {
-        (None, true) => Some(format!("{value}{MISSING_SUFFIX}")),
-        (Some(original), false) => Some(original.to_owned()),
-        _ => None,
-    }
-}
-
-/// A policy name has at most 128 characters; table names can be longer.
-fn policy_name(table: &str) -> String {
-    const ROOM: usize = 128 - POLICY_PREFIX.len();
-    if table.len() <= ROOM {
-        return format!("{POLICY_PREFIX}{table}");
-    }
-    let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(table));
-    format!("{POLICY_PREFIX}{}", &hash[..32])
-}
-
-/// Denies everything on the table and its indexes until `end`, in the role's own partition and
-/// account.
-fn deny_document(
-    role_arn: &str,
-    region: &str,
-    table: &str,
-    end: OffsetDateTime,
-) -> Result<Value, String> {
-    let mut parts = role_arn.split(':').skip(1);
-    let (Some(partition), Some(_), Some(_), Some(account)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(format!("{role_arn:?} is not a role's ARN"));
-    };
-    let arn = format!("arn:{partition}:dynamodb:{region}:{account}:table/{table}");
-    let end = end.format(&Rfc3339).map_err(|error| error.to_string())?;
-    Ok(json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "LabdeckChaos",
-            "Effect": "Deny",
-            "Action": "dynamodb:*",
-            "Resource": [arn, format!("{arn}/index/*")],
-            "Condition": { "DateLessThan": { "aws:CurrentTime": end } },
-        }],
-    }))
-}
-
-/// When the Deny on the role ends: `None` when there is none, `Some(None)` when it does not say.
-async fn denied_until(target: &Target, role: &str, table: &str) -> Result<Option<Option<i64>>> {
-    let get = target.iam().get_role_policy().role_name(role).policy_name(policy_name(table));
-    let what = format!("reading the chaos policy of role {role}");
-    let answer = get.send().await.map_err(|error| Failure::from_sdk(what, &error));
-    Ok(live::existing(answer)?.map(|policy| end_of(&policy.policy_document)))
-}
-
-/// The end that a policy document names, in ms since the epoch. IAM hands documents out
-/// percent-encoded.
-fn end_of(document: &str) -> Option<i64> {
-    let text = percent_encoding::percent_decode_str(document).decode_utf8_lossy();
-    let document: Value = serde_json::from_str(&text).ok()?;
-    let end = document.pointer("/Statement/0/Condition/DateLessThan/aws:CurrentTime")?.as_str()?;
-    let end = OffsetDateTime::parse(end, &Rfc3339).ok()?;
-    Some(end.unix_timestamp() * 1000)
-}
-
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn a_variable_is_changed_and_is_what_it_was_again() {
-        let edit = Edit::Value { variable: "MODE", value: "other" };
-        let plain = HashMap::from([("MODE".to_owned(), "plain".to_owned())]);
-        let on = edit.applied(plain.clone(), true).unwrap();
-        assert_eq!(on["MODE"], "other");
-        assert!(edit.is_on(&on) && !edit.is_on(&plain));
-        // Twice is once: what it was is not lost.
-        assert_eq!(edit.applied(on.clone(), true), None);
-        assert_eq!(edit.applied(on, false), Some(plain.clone()));
-        assert_eq!(edit.applied(plain, false), None);
-    }
-
-    #[test]
-    fn the_deny_ends_by_itself_and_its_end_is_read_back() {
-        let end = OffsetDateTime::from_unix_timestamp(1_795_168_800).unwrap();
-        let role = "arn:aws-cn:iam::111122223333:role/r";
-        let document = deny_document(role, "cn-north-1", "visits", end).unwrap();
-        let statement = &document["Statement"][0];
-        assert_eq!(
-            statement["Resource"][0],
-            "arn:aws-cn:dynamodb:cn-north-1:111122223333:table/visits"
-        );
-        assert_eq!(
-            statement["Condition"]["DateLessThan"]["aws:CurrentTime"],
-            "2026-11-20T10:00:00Z"
-        );
-        let encoded = percent_encoding::utf8_percent_encode(
-            &document.to_string(),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string();
-        assert_eq!(end_of(&encoded), Some(1_795_168_800_000));
-        assert_eq!(end_of("{}"), None);
-        assert!(deny_document("nonsense", "r", "t", end).is_err());
-    }
-
-    #[test]
-    fn a_variable_is_changed_once_and_comes_back_as_it_was() {
-        let on = toggled("visits", true).unwrap();
-        assert_eq!(on, "visits-labdeck-chaos-missing");
-        assert_eq!(toggled(&on, true), None);
-        assert_eq!(toggled(&on, false).as_deref(), Some("visits"));
-        assert_eq!(toggled("visits", false), None);
-    }
-
-    #[test]
-    fn policy_names_fit() {
-        assert_eq!(policy_name("visits"), "labdeck-chaos-deny-table-visits");
-        let (a, b) = ("t".repeat(200), "t".repeat(201));
-        assert!(policy_name(&a).len() <= 128);
-        assert_ne!(policy_name(&a), policy_name(&b));
-    }
 }
