@@ -120,7 +120,7 @@ macro_rules! actions {
 }
 
 use Applies::{Always, Input, Lists, On, Popup, Screens};
-use Screen::{Deploy, Logs, Metrics, Overview, Release, Requests};
+use Screen::{Deploy, Gateway, Logs, Metrics, Overview, Release, Requests};
 
 actions! {
     Rollback "rollback" "roll back" TakesBack Screens, "Take prod back to the version before, at once";
@@ -139,6 +139,18 @@ actions! {
     NudgeUp "nudge-up" "more" Prod On(&[Release]), "Give the canary five percent more";
     NudgeDown "nudge-down" "less" Prod On(&[Release]), "Give the canary five percent less";
     Promote "promote" "promote" Prod On(&[Release]), "Give all of prod to the canary";
+    EditGateway "edit-gateway" "edit" Changes On(&[Gateway]), "Edit the selected stage or usage plan, with a preview of the patch";
+    SwitchDeployment "switch-deployment" "switch" Prod On(&[Gateway]), "Let the stage serve the selected deployment";
+    Redeploy "redeploy" "redeploy" Prod On(&[Gateway]), "Deploy the API's current definition to the stage";
+    Difference "difference" "differs" Safe On(&[Gateway]), "What the current definition has that the deployment does not";
+    FlushCache "flush-cache" "flush" Changes On(&[Gateway]), "Throw away what the cache of the stage holds";
+    ResetQuota "reset-quota" "full quota" Changes On(&[Gateway]), "Give the selected key its whole quota again";
+    ExtendQuota "extend-quota" "extend" Changes On(&[Gateway]), "Give the selected key more requests for this period";
+    CreateKey "create-key" "new key" Changes On(&[Gateway]), "Make an API key by hand";
+    ToggleKey "toggle-key" "on/off" Prod On(&[Gateway]), "Disable the selected key, or enable it again";
+    RotateKey "rotate-key" "rotate" Prod On(&[Gateway]), "Make a new key in place of the selected one, without losing a request";
+    ShowKey "show-key" "show" Safe On(&[Gateway]), "Show the value of the selected key for a few seconds";
+    CopyKey "copy-key" "copy key" Safe On(&[Gateway]), "Copy the value of the selected key without showing it";
     Send "send" "send" Sends Screens, "Send the selected saved request";
     Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";

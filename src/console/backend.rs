@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::Forward;
+use crate::gateway;
 use crate::jobs::{self, Asking};
 use crate::message::{Effect, JobOutcome, Message, ReleaseOperation, TargetInfo};
 use crate::runtime::now_ms;
@@ -161,8 +162,33 @@ impl Backend {
                     let _ = sender.blocking_send(Message::Filtered { generation, matches });
                 });
             }
+            Effect::ReadGateway(blueprint) => {
+                self.spawn(|engine| async move { gateway::read(&engine, &blueprint).await });
+            }
+            Effect::ChangeGateway(blueprint, change) => {
+                let sender = self.sender.clone();
+                self.spawn(|engine| async move {
+                    let name = blueprint.name.clone();
+                    let work = gateway::carry_out(&engine, &blueprint, *change, &sender);
+                    labdeck_aws::for_lab(&name, work).await
+                });
+            }
+            Effect::Compare { blueprint, stage, deployment } => {
+                self.spawn(|engine| async move {
+                    gateway::compare(&engine, &blueprint, &stage, deployment.as_deref()).await
+                });
+            }
+            Effect::LookUpKey { blueprint, name, copied } => {
+                self.spawn(|engine| async move {
+                    gateway::key(&engine, &blueprint, name, copied).await
+                });
+            }
             // The event loop's own.
-            Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {}
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Copy(_)
+            | Effect::CopySecret(_) => {}
         }
     }
 

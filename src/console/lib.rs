@@ -8,6 +8,7 @@ pub mod action;
 mod backend;
 pub mod bench_support;
 mod forward;
+pub mod gateway;
 mod jobs;
 pub mod keymap;
 pub mod message;

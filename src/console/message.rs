@@ -13,7 +13,7 @@ use labdeck_ops::danger::Danger;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
 use labdeck_ops::release::outcome::ReleaseOutcome;
-use labdeck_ops::request::exchange::{BurstSummary, Exchange};
+use labdeck_ops::request::exchange::{BurstSummary, Exchange, KeyValue};
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 use labdeck_telemetry::{Filter, LogEvent};
 
@@ -134,6 +134,8 @@ pub enum Message {
     },
     /// The audit was read.
     Audit(Result<Found, Failure>),
+    /// Something of the gateway.
+    Gateway(crate::gateway::Told),
     /// New log events, in the order they arrived.
     Events(Vec<LogEvent>),
     /// How the tail is.
@@ -376,6 +378,30 @@ pub enum Effect {
     EnterReadOnly,
     /// Read the audit.
     ReadAudit,
+    /// Read everything of a lab's gateway.
+    ReadGateway(Arc<Blueprint>),
+    /// Change something of the gateway.
+    ChangeGateway(Arc<Blueprint>, Box<crate::gateway::Change>),
+    /// Compare a deployment with the current definition.
+    Compare {
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// The stage, `API/STAGE`.
+        stage: String,
+        /// Another deployment than the one that it serves.
+        deployment: Option<String>,
+    },
+    /// Look the value of a key up, to show or to copy it.
+    LookUpKey {
+        /// The lab.
+        blueprint: Arc<Blueprint>,
+        /// The key.
+        name: String,
+        /// Whether it goes to the clipboard.
+        copied: bool,
+    },
+    /// Put the value of a key on the clipboard.
+    CopySecret(KeyValue),
     /// Look through the events there are.
     Filter {
         /// Which filter.

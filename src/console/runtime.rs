@@ -215,6 +215,9 @@ impl Loop {
                 Effect::Quit => self.leaving = true,
                 Effect::Redraw => self.screen.clear().wrap_err("clearing the screen")?,
                 Effect::Copy(text) => self.screen.copy(&text).wrap_err("copying")?,
+                Effect::CopySecret(value) => {
+                    self.screen.copy(value.reveal()).wrap_err("copying")?;
+                }
                 Effect::Suspend => self.suspend(proceed).await?,
                 other => backend.run(other),
             }

@@ -3,6 +3,7 @@
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_ops::Engine;
+use labdeck_ops::danger::{self, Danger};
 use labdeck_ops::gateway::plan::{self, PlanModel};
 use labdeck_ops::gateway::usage::{self, KeyUsage, Left, PlanUsage};
 use labdeck_telemetry::clean;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::stages::{confirm, dry, moment, told};
 use crate::args::{PlansArgs, PlansCommand};
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{columns, exit};
 
@@ -32,6 +34,17 @@ pub async fn run(context: &Context<'_>, args: &PlansArgs) -> Result<u8> {
         Some(name) => name.clone(),
         None => only(&engine, &blueprint).await?,
     };
+    let about = About {
+        what: format!("changing usage plan {name} of {}", blueprint.name),
+        danger: match command {
+            PlansCommand::Usage | PlansCommand::Set { dry_run: true, .. } => Danger::Safe,
+            PlansCommand::Set { .. } => Danger::Prod,
+            PlansCommand::Reset { .. } | PlansCommand::Extend { .. } => Danger::Changes,
+        },
+        alias: danger::released_alias(&blueprint),
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     match command {
         PlansCommand::Set { settings, dry_run } => {
             let before = plan::read(&engine, &blueprint, &name).await?;

@@ -4,7 +4,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
+use labdeck_lab::blueprint::Follows;
 use labdeck_ops::Engine;
+use labdeck_ops::danger::{self, Danger};
 use labdeck_ops::gateway::deployments::{self, ApiDeployments, Origin};
 use labdeck_ops::gateway::difference::{self, Comparison};
 use labdeck_ops::gateway::stage::{self, StageModel};
@@ -16,6 +18,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::{StagesArgs, StagesCommand};
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{columns, exit};
 
@@ -50,6 +53,13 @@ pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
         return Ok(exit::USAGE);
     };
     let engine = context.engine().await?;
+    let about = About {
+        what: format!("changing stage {stage} of {}", blueprint.name),
+        danger: danger_of(&blueprint, &stage, command),
+        alias: danger::released_alias(&blueprint),
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     match command {
         StagesCommand::Set { settings, dry_run } => {
             let before = stage::read(&engine, &blueprint, &stage).await?;
@@ -86,6 +96,22 @@ pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
         }
     }
     Ok(exit::DONE)
+}
+
+/// How much a command can hurt: what changes the answers of a stage that follows releases asks where it
+/// is not local.
+fn danger_of(blueprint: &Blueprint, stage: &str, command: &StagesCommand) -> Danger {
+    let name = stage.rsplit_once('/').map_or(stage, |(_, name)| name);
+    let mut stages = blueprint.stages.iter();
+    let prod = stages.any(|stage| stage.name == name && stage.follows == Follows::Release);
+    match command {
+        StagesCommand::Set { dry_run: true, .. }
+        | StagesCommand::Deployments
+        | StagesCommand::Diff { .. } => Danger::Safe,
+        StagesCommand::Flush => Danger::Changes,
+        _ if prod => Danger::Prod,
+        _ => Danger::Changes,
+    }
 }
 
 /// Prints what an edit came to.

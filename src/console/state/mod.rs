@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod form;
+pub mod gateway;
 pub mod job;
 pub mod logs;
 pub mod note;
@@ -61,7 +62,9 @@ pub enum Panel {
     Outcome,
     Apis,
     Api,
-    Access,
+    Deployments,
+    Plans,
+    Keys,
     RequestList,
     Request,
     Response,
@@ -77,7 +80,9 @@ impl Screen {
             Self::Overview => &[Panel::Logs, Panel::Aliases, Panel::Stages, Panel::Traffic],
             Self::Deploy => &[Panel::Labs, Panel::Plan, Panel::Steps, Panel::Checks],
             Self::Release => &[Panel::Aliases, Panel::Versions, Panel::Outcome],
-            Self::Gateway => &[Panel::Apis, Panel::Api, Panel::Access],
+            Self::Gateway => {
+                &[Panel::Apis, Panel::Plans, Panel::Keys, Panel::Api, Panel::Deployments]
+            }
             Self::Requests => &[Panel::RequestList, Panel::Request, Panel::Response],
             Self::Logs => &[Panel::Logs],
             Self::Metrics => &[Panel::Functions, Panel::Charts, Panel::Others],
@@ -188,6 +193,8 @@ pub struct State {
     pub chaos_lasts: Option<Duration>,
     /// Labs whose overdue chaos is being ended.
     pub ending: HashSet<String>,
+    /// The gateway screen.
+    pub gateway: gateway::GatewayPane,
     /// The requests screen.
     pub requests: requests::RequestsPane,
     /// The log pane.
@@ -247,6 +254,7 @@ impl State {
             switching: Vec::new(),
             chaos_lasts: None,
             ending: HashSet::new(),
+            gateway: gateway::GatewayPane::default(),
             requests: requests::RequestsPane::default(),
             logs: logs::LogPane::default(),
             meter: Meter::default(),

@@ -66,6 +66,13 @@ impl Notes {
         self.add(Note { at_ms, tone, text: text.into(), why: None, next: None });
     }
 
+    /// Adds a note with more to read, and shows it.
+    pub fn tell(&mut self, at_ms: i64, tone: Tone, text: String, why: Option<String>) {
+        let harmless = |text: String| crate::text::harmless(&text).into_owned();
+        let (text, why) = (harmless(text), why.map(harmless));
+        self.add(Note { at_ms, tone, text, why, next: None });
+    }
+
     /// Adds a failure and shows it.
     pub fn fail(&mut self, at_ms: i64, failure: &Failure) {
         let tone = match failure.kind {

@@ -7,6 +7,7 @@ use tui_input::Input;
 
 use super::audit::AuditList;
 use super::form::RequestForm;
+use super::gateway::{PreviewBox, SettingsForm};
 use crate::action::Action;
 use crate::message::{JobKind, ReleaseOperation};
 
@@ -58,6 +59,10 @@ pub enum Asked {
     },
     /// The word `all`, to destroy every lab.
     AllLabs,
+    /// How many more requests a key gets.
+    Extend,
+    /// The name of a new key.
+    KeyName,
     /// Whether a plan with warnings is to be carried out: yes or no.
     Apply {
         /// Number of the question.
@@ -127,6 +132,10 @@ pub enum Popup {
     Prompt(Prompt),
     /// The form of a request.
     Form(RequestForm),
+    /// The form of a stage or a usage plan.
+    Settings(SettingsForm),
+    /// What is going to be changed.
+    Preview(Box<PreviewBox>),
     /// A log event, expanded.
     Event {
         /// The event.
@@ -157,6 +166,13 @@ pub enum Popup {
 impl Popup {
     /// Whether keys are typed into it.
     pub fn types(&self) -> bool {
-        matches!(self, Self::Palette { .. } | Self::Prompt(_) | Self::Form(_) | Self::Audit(_))
+        matches!(
+            self,
+            Self::Palette { .. }
+                | Self::Prompt(_)
+                | Self::Form(_)
+                | Self::Audit(_)
+                | Self::Settings(_)
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! What each action does.
 
-use super::{audit, chaos, choose, danger, popups, scroll, work};
+use super::{audit, chaos, choose, danger, gateway, popups, scroll, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -13,7 +13,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
     if let Some(screen) = action.screen() {
         state.screen = screen;
         state.zoomed = false;
-        return Vec::new();
+        return gateway::refresh(state);
     }
     if !danger::may_run(state, action) {
         return Vec::new();
@@ -46,6 +46,18 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Check => work::start(state, JobKind::Checks),
         Action::Destroy => danger::typed(state, Asked::LabName),
         Action::RunStep => danger::step(state),
+        Action::EditGateway
+        | Action::SwitchDeployment
+        | Action::Redeploy
+        | Action::Difference
+        | Action::FlushCache
+        | Action::ResetQuota
+        | Action::ExtendQuota
+        | Action::CreateKey
+        | Action::ToggleKey
+        | Action::RotateKey
+        | Action::ShowKey
+        | Action::CopyKey => gateway::run(state, action),
         Action::Chaos => chaos_picker(state),
         Action::EndChaos => chaos::end_all(state),
         Action::Longer | Action::Shorter => {
@@ -253,6 +265,9 @@ fn copyable(state: &State) -> Option<String> {
 }
 
 fn copy(state: &mut State) -> Vec<Effect> {
+    if state.panel() == Panel::Keys {
+        return gateway::run(state, Action::CopyKey);
+    }
     if let Some(text) = copyable(state) {
         let size = text.len() as u64;
         let said = format!("copied {} to the clipboard", crate::text::bytes(size));

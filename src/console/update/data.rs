@@ -8,7 +8,7 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{audit, chaos, choose, done};
+use super::{audit, chaos, choose, done, gateway};
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
@@ -27,6 +27,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Tick => tick(state),
         Message::Beat => {
             state.meter.recount(state.now_ms);
+            gateway::hide(state);
             Vec::new()
         }
         Message::Connected(mut info) => {
@@ -65,7 +66,11 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             if state.reading.get(&lab) == Some(&reading) {
                 status(state, lab, result);
             }
-            chaos::end_overdue(state)
+            let mut effects = chaos::end_overdue(state);
+            if state.gateway().is_none() {
+                effects.extend(gateway::refresh(state));
+            }
+            effects
         }
         Message::Progress { id, events } => {
             let now = state.now_ms;
@@ -88,6 +93,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             answered(state, &name, result);
             Vec::new()
         }
+        Message::Gateway(told) => gateway::told(state, told),
         Message::Audit(result) => {
             audit::read(state, result);
             Vec::new()
@@ -126,6 +132,7 @@ fn tick(state: &mut State) -> Vec<Effect> {
     let last = last.filter(|_| !state.next_reading.is_multiple_of(WHOLE_EVERY));
     let mut effects = read_since(state, blueprint, last);
     effects.extend(chaos::end_overdue(state));
+    effects.extend(gateway::refresh(state));
     // What time has changed is drawn with what the reading finds.
     state.still = !old && (!effects.is_empty() || !moves(state));
     effects
@@ -215,6 +222,9 @@ pub fn select_lab(state: &mut State, index: usize) -> Vec<Effect> {
     state.logs.clear();
     state.meter.clear();
     state.requests = crate::state::requests::RequestsPane::default();
+    state.gateway.read = None;
+    state.gateway.reading = false;
+    state.gateway.shown = None;
     state.checks = None;
     state.outcome = None;
     if state.job.is_none() {

@@ -71,6 +71,10 @@ fn focused_input(state: &mut State) -> Option<&mut Input> {
             prompt.error = None;
             Some(&mut prompt.input)
         }
+        Popup::Settings(form) => {
+            form.error = None;
+            form.rows.get_mut(form.selected).map(|row| &mut row.input)
+        }
         Popup::Form(form) => {
             form.error = None;
             form.rows.get_mut(form.selected).map(|row| &mut row.input)

@@ -7,6 +7,7 @@ mod choose;
 mod danger;
 mod data;
 mod done;
+mod gateway;
 mod keys;
 mod popups;
 mod scroll;
@@ -39,10 +40,8 @@ pub const BEAT_MS: i64 = 250;
 pub fn wake_at(state: &State) -> Option<i64> {
     let job = state.job.is_some().then_some(state.now_ms + BEAT_MS);
     let meter = state.meter.due_ms();
-    match (job, meter) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
+    let shown = state.gateway.shown.as_ref().map(|shown| shown.until_ms);
+    [job, meter, shown].into_iter().flatten().min()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, audit, chaos, choose, danger, data, scroll, work};
+use super::{act, audit, chaos, choose, danger, data, gateway, scroll, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -30,6 +30,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Accept | Action::InputAccept => accept(state),
         Action::Yes => match state.popups.pop() {
             Some(Popup::Confirm { intent, .. }) => confirmed(state, intent),
+            Some(Popup::Preview(preview)) => gateway::agreed(state, *preview),
             Some(other) => {
                 state.popups.push(other);
                 Vec::new()
@@ -64,6 +65,7 @@ fn apply(state: &mut State) -> Vec<Effect> {
 fn field(state: &mut State, forward: bool) {
     match state.popups.last_mut() {
         Some(Popup::Form(form)) => form.step(forward),
+        Some(Popup::Settings(form)) => form.step(forward),
         Some(_) => scroll::run(state, if forward { Action::Down } else { Action::Up }),
         None => {}
     }
@@ -82,6 +84,11 @@ pub fn typed(state: &mut State) {
         Some(Popup::Audit(_)) => {
             if let Some(Popup::Audit(list)) = state.popups.last_mut() {
                 list.filter();
+            }
+        }
+        Some(Popup::Settings(_)) => {
+            if let Some(Popup::Settings(form)) = state.popups.last_mut() {
+                form.grow();
             }
         }
         Some(Popup::Form(_)) => {
@@ -163,6 +170,8 @@ fn accept(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         Some(Popup::Prompt(prompt)) => answered(state, prompt),
+        Some(Popup::Settings(form)) => gateway::accept(state, form),
+        Some(Popup::Preview(preview)) if !preview.asks => gateway::agreed(state, *preview),
         Some(Popup::Form(mut form)) => {
             match form.request() {
                 Ok(request) => {
@@ -181,7 +190,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         // A question wants its own key; the rest is closed.
-        Some(confirm @ Popup::Confirm { .. }) => {
+        Some(confirm @ (Popup::Confirm { .. } | Popup::Preview(_))) => {
             state.popups.push(confirm);
             Vec::new()
         }
@@ -233,6 +242,8 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
         },
         Asked::Burst => times(&text).map(|(count, at_once)| burst(state, count, at_once)),
         Asked::Compare => times(&text).map(|(count, at_once)| compare(state, count, at_once)),
+        Asked::Extend => gateway::extend(state, &text),
+        Asked::KeyName => gateway::create(state, &text),
         Asked::LabName => {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
             typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Destroy))
@@ -365,6 +376,9 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         Panel::RequestList => work::send(state),
         Panel::Request => edit(state),
         Panel::Checks => work::start(state, JobKind::Checks),
+        panel @ (Panel::Apis | Panel::Api | Panel::Plans | Panel::Keys | Panel::Deployments) => {
+            gateway::open(state, panel)
+        }
         Panel::Steps => {
             let index = state.positions.get(Panel::Steps);
             let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(index));

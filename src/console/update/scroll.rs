@@ -46,12 +46,7 @@ fn panel(state: &mut State, action: Action) {
             let count = count.saturating_sub(page.saturating_sub(1)).max(1);
             state.requests.scroll = moved(state.requests.scroll, action, count, page);
         }
-        Panel::Plan
-        | Panel::Outcome
-        | Panel::Others
-        | Panel::Stages
-        | Panel::Api
-        | Panel::Access => {
+        Panel::Plan | Panel::Outcome | Panel::Others | Panel::Stages | Panel::Api => {
             let count = position_limit(state, panel);
             let count = count.saturating_sub(page.saturating_sub(1)).max(1);
             let position = moved(state.positions.get(panel), action, count, page);
@@ -107,7 +102,9 @@ pub fn position_limit(state: &State, panel: Panel) -> usize {
         Panel::Response => crate::view::response::line_count(state),
         Panel::Stages => crate::view::stages::line_count(state),
         Panel::Api => crate::view::api::line_count(state),
-        Panel::Access => crate::view::access::line_count(state),
+        Panel::Deployments => state.deployments().map_or(0, |all| all.deployments.len()),
+        Panel::Plans => state.plan_rows().len(),
+        Panel::Keys => state.gateway().map_or(0, |gateway| gateway.keys.len()),
         Panel::Logs | Panel::Traffic | Panel::Request => 0,
     }
 }
@@ -149,11 +146,16 @@ fn popup(state: &mut State, action: Action) {
             let count = crate::text::wrap(text, columns).len();
             *scroll = moved(*scroll, action, count.saturating_sub(page / 2), page);
         }
+        Some(Popup::Settings(form)) => match action {
+            Action::Up => form.step(false),
+            Action::Down => form.step(true),
+            _ => {}
+        },
         Some(Popup::Form(form)) => match action {
             Action::Up => form.step(false),
             Action::Down => form.step(true),
             _ => {}
         },
-        Some(Popup::Confirm { .. } | Popup::Prompt(_)) | None => {}
+        Some(Popup::Confirm { .. } | Popup::Prompt(_) | Popup::Preview(_)) | None => {}
     }
 }

@@ -1,44 +1,17 @@
 //! API keys and usage plans. What a key's value is, no screen shows.
 
 use labdeck_ops::status::{Access, PlanStatus};
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use super::paint::{self, Pen};
-use super::{events, layout};
-use crate::state::{Panel, State};
+use super::events;
+use super::keys::MASK;
+use super::paint::Pen;
 use crate::text;
 use crate::theme::Meaning;
-
-/// What stands for a key's value.
-const MASK: &str = "••••••••";
 
 /// Lines of the brief form.
 pub fn brief_count(access: &Access) -> usize {
     access.keys.len() + access.plans.len()
-}
-
-/// Lines the panel holds.
-pub fn line_count(state: &State) -> usize {
-    let columns = layout::inner_width(state, Panel::Access);
-    state.status().map_or(0, |status| lines(&Pen::new(state), &status.access, columns, true).len())
-}
-
-/// Draws the panel of the gateway screen.
-pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
-    let state = pen.state;
-    let inner = pen.panel(buffer, area, Panel::Access, "keys · usage plans");
-    let lines = state
-        .status()
-        .filter(|status| status.deployed)
-        .map(|status| lines(pen, &status.access, usize::from(inner.width), true))
-        .unwrap_or_default();
-    if lines.is_empty() {
-        paint::empty(buffer, inner, pen, "none");
-        return;
-    }
-    paint::scrolled(buffer, inner, lines, state.positions.get(Panel::Access));
 }
 
 /// Every key and plan; `detailed` with the plan's stages, keys and limits below.

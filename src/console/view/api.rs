@@ -1,6 +1,7 @@
 //! One stage of an API: id, deployment, variables, URL, methods.
 
 use labdeck_lab::blueprint::Api;
+use labdeck_ops::gateway::stage::StageModel;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -63,23 +64,13 @@ fn content(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
     for (index, piece) in text::wrap(&stage.url, columns.saturating_sub(12)).iter().enumerate() {
         lines.push(field(if index == 0 { "url" } else { "" }, piece));
     }
-    for (index, (name, value)) in stage.variables.iter().enumerate() {
-        let label = if index == 0 { "variables" } else { "" };
-        lines.push(field(label, &format!("{name} = {value}")));
-    }
-    if let Some((rate, burst)) = stage.throttle {
-        lines.push(field("throttle", &format!("{}/s, {burst} at once", text::rate(rate))));
-    }
-    if let Some(cache) = &stage.cache {
-        let words = format!(
-            "{} GB {}, answers kept {} s, billed by the hour",
-            cache.size_gb,
-            cache.status.to_lowercase().replace('_', " "),
-            cache.ttl_s
-        );
-        let pieces = text::wrap_words(&words, columns.saturating_sub(12));
-        for (index, piece) in pieces.iter().enumerate() {
-            lines.push(field(if index == 0 { "cache" } else { "" }, piece));
+    match state.selected_stage() {
+        Some(model) => lines.extend(settings(pen, model, columns)),
+        None => {
+            for (index, (name, value)) in stage.variables.iter().enumerate() {
+                let label = if index == 0 { "variables" } else { "" };
+                lines.push(field(label, &format!("{name} = {value}")));
+            }
         }
     }
     let blueprint = state
@@ -90,12 +81,29 @@ fn content(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     lines.push(Line::from(pen.hint(&state.keys(Action::Copy), "copies the URL")));
+    lines
+}
+
+/// The settings as they were read, those of single methods last.
+fn settings(pen: &Pen, model: &StageModel, columns: usize) -> Vec<Line<'static>> {
+    let shown = model.settings.iter().filter(|(key, _)| *key != "deployment");
+    let (of_methods, own): (Vec<_>, Vec<_>) = shown.partition(|(key, _)| key.starts_with('/'));
+    let name = columns.saturating_sub(8).clamp(10, 24);
+    let mut lines = vec![Line::default()];
+    for (key, value) in own.into_iter().chain(of_methods) {
+        let label = text::pad(key, name.max(text::width(key)));
+        let room = columns.saturating_sub(text::width(&label) + 1).max(8);
+        let mut value = text::fit(value, room).into_owned();
+        if key == "cache.cluster" && model.has_cache() {
+            let status = model.cache_status.as_deref().unwrap_or_default();
+            value = format!("{value} {}, billed by the hour", status.to_lowercase());
+        }
+        lines.push(Line::from(vec![
+            pen.span(format!("{label} "), Meaning::Muted),
+            pen.span(value, Meaning::Text),
+        ]));
+    }
     lines.push(Line::default());
-    let later = "Shown only, not edited here: a lab's stages, keys and plans come from its lab.toml, \
-                 and a deploy makes them so.";
-    lines.extend(
-        text::wrap_words(later, columns).into_iter().map(|line| pen.line(line, Meaning::Muted)),
-    );
     lines
 }
 

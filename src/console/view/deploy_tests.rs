@@ -253,15 +253,3 @@ fn resources_that_need_a_look_come_first() {
     let details = ["email shop@mailbox.local waits for", "Threshold Crossed", "keys: ShopKey"];
     shows(&mut state, LARGE, &details);
 }
-
-#[test]
-fn the_gateway_screen_has_keys_plans_and_the_cache() {
-    let mut state = with_everything();
-    state.screen = Screen::Gateway;
-    state.positions.set(Panel::Apis, 1);
-    for size in [SMALL, LARGE] {
-        let parts =
-            ["ShopKey ••••••••", "1000/day · 5.0/s", "stages: shop-front/dev", "0.5 GB available"];
-        shows(&mut state, size, &parts);
-    }
-}

@@ -49,6 +49,8 @@ pub fn status(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         }
     } else if let Some(job) = &state.job {
         Line::from(job_line(pen, job))
+    } else if let Some(busy) = &state.gateway.busy {
+        pen.line(format!(" {busy} …"), Meaning::Muted)
     } else if let Some(name) = &state.requests.in_flight {
         pen.line(format!(" sending {name} …"), Meaning::Muted)
     } else if let Some(operation) = &state.releasing {
@@ -129,6 +131,21 @@ fn useful(state: &State, action: Action) -> bool {
             .is_some_and(|saved| state.requests.edits.contains_key(&saved.name)),
         Action::Back => has(Facts::ZOOMED) || has(Facts::JOB),
         Action::Filter | Action::Pause | Action::Wrap => state.panel() == Panel::Logs,
+        Action::SwitchDeployment => state.panel() == Panel::Deployments,
+        Action::Redeploy | Action::Difference => {
+            matches!(state.panel(), Panel::Apis | Panel::Api | Panel::Deployments)
+        }
+        Action::FlushCache => {
+            let cached = state.selected_stage().is_some_and(|stage| stage.has_cache());
+            cached && matches!(state.panel(), Panel::Apis | Panel::Api)
+        }
+        Action::EditGateway => state.panel() != Panel::Keys,
+        Action::ResetQuota | Action::ExtendQuota => state.panel() == Panel::Plans,
+        Action::CreateKey
+        | Action::ToggleKey
+        | Action::RotateKey
+        | Action::ShowKey
+        | Action::CopyKey => state.panel() == Panel::Keys,
         Action::Send => state.saved_request().is_some(),
         Action::Copy => matches!(
             state.panel(),
@@ -149,7 +166,7 @@ fn useful(state: &State, action: Action) -> bool {
 fn popup_actions(popup: &Popup) -> &'static [Action] {
     match popup {
         Popup::Help { .. } => &[Action::Down, Action::PageDown, Action::Close],
-        Popup::Palette { .. } | Popup::Form(_) | Popup::Audit(_) => {
+        Popup::Palette { .. } | Popup::Form(_) | Popup::Settings(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
         Popup::Labs { .. } | Popup::Variants { .. } | Popup::Messages { .. } => {
@@ -158,7 +175,7 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         Popup::Chaos { .. } => {
             &[Action::Down, Action::Accept, Action::Longer, Action::Shorter, Action::Close]
         }
-        Popup::Confirm { .. } => &[Action::Yes, Action::No],
+        Popup::Confirm { .. } | Popup::Preview(_) => &[Action::Yes, Action::No],
         Popup::Prompt(_) => &[Action::InputAccept, Action::InputCancel],
         Popup::Review { .. } => {
             &[Action::Down, Action::PageDown, Action::Apply, Action::CopyShown, Action::Close]

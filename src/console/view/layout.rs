@@ -72,9 +72,25 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
                 .status()
                 .map_or(0, |status| status.apis.iter().map(|api| api.stages.len()).sum::<usize>());
             let stages = (stages as u16 + 2).clamp(4, (left.height / 2).max(4));
-            let [top, bottom] =
-                Layout::vertical([Constraint::Length(stages), Constraint::Min(4)]).areas(left);
-            vec![(Panel::Apis, top), (Panel::Api, right), (Panel::Access, bottom)]
+            let keys = state.gateway().map_or(1, |gateway| gateway.keys.len());
+            let keys = (keys as u16 + 2).clamp(3, (left.height / 4).max(3));
+            let [top, middle, bottom] = Layout::vertical([
+                Constraint::Length(stages),
+                Constraint::Min(4),
+                Constraint::Length(keys),
+            ])
+            .areas(left);
+            let count = state.deployments().map_or(1, |all| all.deployments.len());
+            let count = (count as u16 + 2).clamp(3, (right.height / 3).max(3));
+            let [stage, deployments] =
+                Layout::vertical([Constraint::Min(6), Constraint::Length(count)]).areas(right);
+            vec![
+                (Panel::Apis, top),
+                (Panel::Plans, middle),
+                (Panel::Keys, bottom),
+                (Panel::Api, stage),
+                (Panel::Deployments, deployments),
+            ]
         }
         Screen::Requests => {
             let [left, right] = columns(body, 32, 48);

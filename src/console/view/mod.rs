@@ -1,6 +1,6 @@
 //! The screen as a pure function of the state: header, tabs, panels, status line, hints, popups.
 
-pub mod access;
+mod access;
 mod aliases;
 pub mod api;
 mod apis;
@@ -8,10 +8,14 @@ mod audit;
 mod chaos;
 mod charts;
 mod checks;
+mod deployments;
+pub mod difference;
 mod events;
 mod functions;
+mod gateway_form;
 mod header;
 mod hints;
+mod keys;
 mod labs;
 pub mod layout;
 mod logline;
@@ -22,6 +26,7 @@ mod paint;
 pub mod plan;
 mod plan_all;
 mod plan_steps;
+mod plans;
 mod popups;
 mod request;
 mod request_list;
@@ -79,7 +84,9 @@ fn draw_panel(frame: &mut Frame, panel: Panel, area: Rect, pen: &Pen) {
         Panel::Outcome => outcome::draw(buffer, area, pen),
         Panel::Apis => apis::draw(buffer, area, pen),
         Panel::Api => api::draw(buffer, area, pen),
-        Panel::Access => access::draw(buffer, area, pen),
+        Panel::Deployments => deployments::draw(buffer, area, pen),
+        Panel::Plans => plans::draw(buffer, area, pen),
+        Panel::Keys => keys::draw(buffer, area, pen),
         Panel::RequestList => request_list::draw(buffer, area, pen),
         Panel::Request => request::draw(buffer, area, pen),
         Panel::Response => response::draw(buffer, area, pen),
@@ -91,5 +98,7 @@ fn draw_panel(frame: &mut Frame, panel: Panel, area: Rect, pen: &Pen) {
 
 #[cfg(test)]
 mod deploy_tests;
+#[cfg(test)]
+mod gateway_tests;
 #[cfg(test)]
 mod tests;

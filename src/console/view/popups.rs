@@ -7,7 +7,7 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{audit, chaos, hints, labs, layout, plan, response};
+use super::{audit, chaos, gateway_form, hints, labs, layout, plan, response};
 use crate::action::{Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
@@ -53,6 +53,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
         Popup::Audit(list) => return Some(audit::draw(buffer, area, pen, list)),
         Popup::Prompt(one) => return Some(prompt(buffer, area, pen, one)),
         Popup::Form(one) => return Some(form(buffer, area, pen, one)),
+        Popup::Settings(one) => return Some(gateway_form::settings(buffer, area, pen, one)),
+        Popup::Preview(one) => gateway_form::preview(buffer, area, pen, one),
         Popup::Event { event, lines, scroll } => {
             let title = format!(
                 "{} · {} · {}",
@@ -275,6 +277,19 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         Asked::Compare => {
             ("compare".to_owned(), "how many of each x how many at once".to_owned(), "200x8")
         }
+        Asked::Extend => (
+            match &state.gateway.asked {
+                Some((plan, key)) => format!("more requests for {key} in {plan}"),
+                None => "more requests".to_owned(),
+            },
+            "how many, for the present period of the quota only".to_owned(),
+            "100",
+        ),
+        Asked::KeyName => (
+            "a new key, made by hand".to_owned(),
+            "its name; deploys leave it, a destroy removes it".to_owned(),
+            "Guest",
+        ),
         Asked::LabName | Asked::LabNameForStep { .. } => {
             (format!("destroy {lab}"), String::new(), "")
         }

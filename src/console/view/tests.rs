@@ -125,8 +125,9 @@ fn gateway() {
             "lambdaAlias = dev",
             "GET /orders",
             "POST /orders",
-            "keys · usage plans",
-            "not edited here",
+            "usage plans",
+            "deployments",
+            "e edit",
         ],
     );
 }

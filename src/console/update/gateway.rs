@@ -1,0 +1,456 @@
+//! The gateway screen: its actions, its form, what its tasks tell.
+
+use std::sync::Arc;
+
+use labdeck_aws::{Failure, FailureKind};
+use labdeck_lab::blueprint::Follows;
+use labdeck_ops::danger::Danger;
+use labdeck_ops::gateway::usage::Left;
+use labdeck_ops::gateway::{Done, Gateway, Preview, patch, plan, rules, stage};
+use labdeck_ops::request::exchange::KeyValue;
+
+use super::{danger, data, work};
+use crate::action::{Action, Screen};
+use crate::gateway::{Change, Told};
+use crate::message::Effect;
+use crate::state::gateway::{PlanRow, PreviewBox, SHOWN_MS, SettingsForm, ShownKey, Subject};
+use crate::state::note::Tone;
+use crate::state::popup::{Asked, Popup, Prompt};
+use crate::state::{Panel, State};
+
+/// Reads what the screen shows, where it is shown and is not being read.
+pub fn refresh(state: &mut State) -> Vec<Effect> {
+    if state.screen == Screen::Gateway { read(state) } else { Vec::new() }
+}
+
+fn read(state: &mut State) -> Vec<Effect> {
+    let deployed = state.status().is_some_and(|status| status.deployed);
+    if state.target().is_none() || state.gateway.reading || !deployed {
+        return Vec::new();
+    }
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    state.gateway.reading = true;
+    vec![Effect::ReadGateway(blueprint)]
+}
+
+/// Runs an action of the screen.
+pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
+    if !work::ready(state) {
+        return Vec::new();
+    }
+    if state.gateway().is_none() {
+        let deployed = state.status().is_some_and(|status| status.deployed);
+        let said = if deployed { "the gateway is still being read" } else { "nothing is deployed" };
+        state.notes.say(state.now_ms, Tone::Info, said);
+        return Vec::new();
+    }
+    match action {
+        Action::EditGateway => edit(state),
+        Action::Redeploy => redeploy(state),
+        Action::SwitchDeployment => switch(state),
+        Action::FlushCache => flush(state),
+        Action::Difference => difference(state),
+        Action::ResetQuota => left(state, true),
+        Action::ExtendQuota => left(state, false),
+        Action::CreateKey => ask(state, Asked::KeyName),
+        Action::ToggleKey => toggle(state),
+        Action::RotateKey => rotate(state),
+        Action::ShowKey => key(state, false),
+        Action::CopyKey => key(state, true),
+        _ => Vec::new(),
+    }
+}
+
+/// Opens what is selected in a panel of the screen.
+pub fn open(state: &mut State, panel: Panel) -> Vec<Effect> {
+    let action = match panel {
+        Panel::Deployments => Action::SwitchDeployment,
+        Panel::Keys => Action::ShowKey,
+        _ => Action::EditGateway,
+    };
+    if !danger::may_run(state, action) {
+        return Vec::new();
+    }
+    run(state, action)
+}
+
+fn nothing(state: &mut State, what: &str) -> Vec<Effect> {
+    state.notes.say(state.now_ms, Tone::Info, what);
+    Vec::new()
+}
+
+fn edit(state: &mut State) -> Vec<Effect> {
+    let subject = match state.panel() {
+        Panel::Plans => state.selected_plan_row().map(|row| match row {
+            PlanRow::Plan(plan, _) | PlanRow::Key(plan, ..) => Subject::Plan(plan.clone()),
+        }),
+        _ => state.selected_stage().cloned().map(Subject::Stage),
+    };
+    let Some(subject) = subject else { return nothing(state, "there is nothing to edit") };
+    state.popups.push(Popup::Settings(SettingsForm::new(subject, &[])));
+    Vec::new()
+}
+
+fn redeploy(state: &mut State) -> Vec<Effect> {
+    let Some(stage) = state.selected_stage() else { return nothing(state, "no stage") };
+    let (label, seen) = (stage.label(), stage.deployment().to_owned());
+    let patch = patch::Patch::replace("/deploymentId", "a new deployment", Some(&seen));
+    let preview = Preview {
+        subject: stage.subject(),
+        patches: vec![patch],
+        warnings: vec!["the stage answers by the API's current definition at once".to_owned()],
+    };
+    show(state, preview, Change::Redeploy { stage: label, seen })
+}
+
+fn switch(state: &mut State) -> Vec<Effect> {
+    let (Some(stage), Some(chosen)) = (state.selected_stage(), state.selected_deployment()) else {
+        return nothing(state, "no deployment");
+    };
+    let (label, seen) = (stage.label(), stage.deployment().to_owned());
+    if chosen.id == seen {
+        let said = format!("{label} serves {seen} already; choose another deployment");
+        return nothing(state, &said);
+    }
+    let patch = patch::Patch::replace("/deploymentId", &chosen.id, Some(&seen));
+    let preview = Preview {
+        subject: stage.subject(),
+        patches: vec![patch],
+        warnings: vec!["what the stage answers changes at once".to_owned()],
+    };
+    let deployment = chosen.id.clone();
+    show(state, preview, Change::Switch { stage: label, deployment, seen })
+}
+
+fn flush(state: &mut State) -> Vec<Effect> {
+    let Some(stage) = state.selected_stage() else { return nothing(state, "no stage") };
+    if !stage.has_cache() {
+        let said = format!("{} has no cache", stage.label());
+        return nothing(state, &said);
+    }
+    let (label, subject) = (stage.label(), stage.subject());
+    let change = Change::Flush(label);
+    if about(state, &change).is_empty() {
+        return start(state, change);
+    }
+    let warnings = vec!["what its cache holds is thrown away".to_owned()];
+    show(state, Preview { subject, patches: Vec::new(), warnings }, change)
+}
+
+fn difference(state: &mut State) -> Vec<Effect> {
+    let (Some(stage), Some(blueprint)) = (state.selected_stage(), state.blueprint().cloned())
+    else {
+        return nothing(state, "no stage");
+    };
+    let label = stage.label();
+    let chosen = state.selected_deployment().filter(|_| state.panel() == Panel::Deployments);
+    let deployment = chosen.map(|chosen| chosen.id.clone());
+    vec![Effect::Compare { blueprint, stage: label, deployment }]
+}
+
+fn left(state: &mut State, full: bool) -> Vec<Effect> {
+    let Some(PlanRow::Key(plan, usage, key)) = state.selected_plan_row() else {
+        return nothing(state, "select a key of a usage plan first");
+    };
+    if usage.quota.is_none() {
+        return nothing(state, "the plan has no quota: its keys are not limited");
+    }
+    let (plan, key) = (plan.name.clone(), key.key.clone());
+    if full {
+        return start(state, Change::Left { plan, key, left: Left::Full });
+    }
+    state.gateway.asked = Some((plan, key));
+    ask(state, Asked::Extend)
+}
+
+fn ask(state: &mut State, asked: Asked) -> Vec<Effect> {
+    let prompt = Prompt { asked, about: Vec::new(), input: String::new().into(), error: None };
+    state.popups.push(Popup::Prompt(prompt));
+    Vec::new()
+}
+
+/// A line was typed: how many more requests.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn extend(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
+    let more = text.parse::<u32>().ok().filter(|more| (1..=i32::MAX as u32).contains(more));
+    let more = more.ok_or("how many more requests is a whole number from 1 on")?;
+    let Some((plan, key)) = state.gateway.asked.clone() else { return Ok(Vec::new()) };
+    Ok(start(state, Change::Left { plan, key, left: Left::More(more) }))
+}
+
+/// A line was typed: the name of a new key.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn create(state: &mut State, name: &str) -> Result<Vec<Effect>, String> {
+    rules::key_name(name)?;
+    let known = state.gateway().is_some_and(|all| all.keys.iter().any(|key| key.name == name));
+    if known {
+        return Err(format!("there is a key {name:?} already"));
+    }
+    let plans = state.gateway().map(|all| all.plans.as_slice()).unwrap_or_default();
+    // With one plan it is plain which is meant.
+    let plans = match plans {
+        [(plan, _)] => vec![plan.name.clone()],
+        _ => Vec::new(),
+    };
+    Ok(start(state, Change::CreateKey { name: name.to_owned(), plans }))
+}
+
+fn toggle(state: &mut State) -> Vec<Effect> {
+    let Some(key) = state.selected_key() else { return nothing(state, "no key") };
+    let (name, on) = (key.name.clone(), !key.enabled);
+    let change = Change::EnableKey { name: name.clone(), on };
+    if on {
+        return start(state, change);
+    }
+    let warnings = vec![format!("requests with the key {name} get 403 Forbidden")];
+    let patch = patch::Patch::replace("/enabled", "false", Some("true"));
+    let preview = Preview { subject: format!("API key {name}"), patches: vec![patch], warnings };
+    show(state, preview, change)
+}
+
+fn rotate(state: &mut State) -> Vec<Effect> {
+    let Some(key) = state.selected_key() else { return nothing(state, "no key") };
+    let name = key.name.clone();
+    let warnings = vec![
+        format!(
+            "a new key {name} is put into every plan of the old one; requests with it are sent until \
+             the gateway accepts it"
+        ),
+        "the old one is removed for good 5 s after that: clients must have the new value by then"
+            .to_owned(),
+    ];
+    let preview = Preview { subject: format!("API key {name}"), patches: Vec::new(), warnings };
+    show(state, preview, Change::RotateKey(name))
+}
+
+fn key(state: &mut State, copied: bool) -> Vec<Effect> {
+    let (Some(key), Some(blueprint)) = (state.selected_key(), state.blueprint().cloned()) else {
+        return nothing(state, "no key");
+    };
+    vec![Effect::LookUpKey { blueprint, name: key.name.clone(), copied }]
+}
+
+/// What must be said before a change of prod on a target that is not local.
+fn about(state: &State, change: &Change) -> Vec<String> {
+    if state.target().is_none_or(|target| target.local) {
+        return Vec::new();
+    }
+    let of_prod = |label: &str| {
+        let name = label.rsplit_once('/').map_or(label, |(_, stage)| stage);
+        let found = state.blueprint().and_then(|lab| lab.stages.iter().find(|s| s.name == name));
+        found.is_some_and(|stage| stage.follows == Follows::Release)
+    };
+    let subject = match change {
+        Change::Plan(edit) => edit.preview.subject.clone(),
+        Change::EnableKey { name, .. } | Change::RotateKey(name) => format!("API key {name}"),
+        _ => match change.stage().filter(|label| of_prod(label)) {
+            Some(label) => format!("stage {label}"),
+            None => return Vec::new(),
+        },
+    };
+    vec![format!("{subject} on {}", danger::place(state))]
+}
+
+/// Shows what a change will do, and waits for yes.
+fn show(state: &mut State, preview: Preview, change: Change) -> Vec<Effect> {
+    let about = about(state, &change);
+    let loses = matches!(change, Change::RotateKey(_));
+    let asks = !about.is_empty() || loses;
+    state.popups.push(Popup::Preview(Box::new(PreviewBox { preview, about, change, asks })));
+    Vec::new()
+}
+
+/// The form was accepted: its preview, or what is wrong.
+pub fn accept(state: &mut State, mut form: SettingsForm) -> Vec<Effect> {
+    let edits = match form.edits() {
+        Ok(edits) if edits.is_empty() => {
+            let said = format!("{}: nothing was changed", form.subject.name());
+            state.notes.say(state.now_ms, Tone::Info, said);
+            return Vec::new();
+        }
+        Ok(edits) => edits,
+        Err((row, error)) => {
+            form.selected = row;
+            form.error = Some(error);
+            state.popups.push(Popup::Settings(form));
+            return Vec::new();
+        }
+    };
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    let previewed = match form.subject.clone() {
+        Subject::Stage(before) => stage::preview(&blueprint, before, &edits)
+            .map(|edit| (edit.preview.clone(), Change::Stage(Box::new(edit)))),
+        Subject::Plan(before) => plan::preview(&blueprint, before, &edits)
+            .map(|edit| (edit.preview.clone(), Change::Plan(Box::new(edit)))),
+    };
+    match previewed {
+        Ok((preview, change)) => {
+            // Whoever says no is back in the form.
+            state.popups.push(Popup::Settings(form));
+            show(state, preview, change)
+        }
+        Err(failure) => {
+            form.error = Some(failure.why);
+            state.popups.push(Popup::Settings(form));
+            Vec::new()
+        }
+    }
+}
+
+/// The preview was agreed to.
+pub fn agreed(state: &mut State, preview: PreviewBox) -> Vec<Effect> {
+    state.popups.retain(|popup| !matches!(popup, Popup::Settings(_)));
+    start(state, preview.change)
+}
+
+fn start(state: &mut State, change: Change) -> Vec<Effect> {
+    // The mode may have been entered while it was asked.
+    if !danger::allowed(state, &change.name(), Danger::Changes) {
+        return Vec::new();
+    }
+    if let Some(busy) = &state.gateway.busy {
+        let said = format!("{busy} is on its way");
+        state.notes.say(state.now_ms, Tone::Warn, said);
+        return Vec::new();
+    }
+    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    state.gateway.busy = Some(change.name());
+    vec![Effect::ChangeGateway(blueprint, Box::new(change))]
+}
+
+/// Takes in what a task tells.
+pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
+    match told {
+        Told::Read { lab, result } => was_read(state, lab, result),
+        Told::Phase(phase) => {
+            if state.gateway.busy.is_some() {
+                state.gateway.busy = Some(phase);
+            }
+            Vec::new()
+        }
+        Told::Done { change, result } => done(state, *change, result),
+        Told::Key { name, copied, result } => looked_up(state, name, copied, result),
+        Told::Compared(result) => {
+            match result {
+                Ok(found) => {
+                    let title = format!("{} · deployment {}", found.api, found.deployment);
+                    let text = crate::view::difference::text(&found);
+                    state.popups.push(Popup::Text { title, text, scroll: 0 });
+                }
+                Err(failure) => state.notes.fail(state.now_ms, &failure),
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn was_read(state: &mut State, lab: String, result: Result<Box<Gateway>, Failure>) -> Vec<Effect> {
+    state.gateway.reading = false;
+    let read = match result {
+        Ok(read) => read,
+        Err(failure) => {
+            if failure.kind != FailureKind::Cancelled {
+                state.notes.fail(state.now_ms, &failure);
+            }
+            return Vec::new();
+        }
+    };
+    let read = Arc::new(*read);
+    if state.current_lab().is_none_or(|current| current.name != lab) {
+        return Vec::new();
+    }
+    state.gateway.read = Some((lab, Arc::clone(&read)));
+    let Some((change, why)) = state.gateway.again.take() else { return Vec::new() };
+    // Somebody else was quicker: what was typed stands over what is there now.
+    let (subject, edits) = match change {
+        Change::Stage(edit) => {
+            let now = read.stages.iter().find(|stage| stage.label() == edit.before.label());
+            (now.cloned().map(Subject::Stage), changed(&edit.before.settings, &edit.after))
+        }
+        Change::Plan(edit) => {
+            let now = read.plans.iter().find(|(plan, _)| plan.name == edit.before.name);
+            let now = now.map(|(plan, _)| Subject::Plan(plan.clone()));
+            (now, changed(&edit.before.settings, &edit.after))
+        }
+        _ => return Vec::new(),
+    };
+    if let Some(subject) = subject {
+        let mut form = SettingsForm::new(subject, &edits);
+        form.error = Some(why);
+        state.popups.push(Popup::Settings(form));
+    }
+    Vec::new()
+}
+
+fn changed(
+    before: &labdeck_ops::gateway::Settings,
+    after: &labdeck_ops::gateway::Settings,
+) -> Vec<(String, String)> {
+    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.retain(|key| before.get(*key) != after.get(*key));
+    let value = |key: &String| after.get(key).cloned().unwrap_or_default();
+    keys.into_iter().map(|key| (key.clone(), value(key))).collect()
+}
+
+fn done(state: &mut State, change: Change, result: Result<Done, Failure>) -> Vec<Effect> {
+    state.gateway.busy = None;
+    match result {
+        Ok(done) => {
+            let why = (!done.notes.is_empty()).then(|| done.notes.join("\n"));
+            state.notes.tell(state.now_ms, Tone::Good, done.said, why);
+        }
+        Err(failure) => {
+            state.notes.fail(state.now_ms, &failure);
+            let edits = matches!(change, Change::Stage(_) | Change::Plan(_));
+            if failure.kind == FailureKind::Conflict && edits {
+                state.gateway.again = Some((change, failure.why));
+            }
+        }
+    }
+    // What is being read may be from before.
+    state.gateway.reading = false;
+    let mut effects = read(state);
+    if let Some(name) = state.current_lab().map(|lab| lab.name.clone()) {
+        state.reading.remove(&name);
+    }
+    effects.extend(data::read_current(state));
+    effects
+}
+
+fn looked_up(
+    state: &mut State,
+    name: String,
+    copied: bool,
+    result: Result<KeyValue, Failure>,
+) -> Vec<Effect> {
+    match result {
+        Ok(value) if copied => {
+            let said = format!("the value of {name} is on the clipboard");
+            state.notes.say(state.now_ms, Tone::Info, said);
+            vec![Effect::CopySecret(value)]
+        }
+        Ok(value) => {
+            let until_ms = state.now_ms + SHOWN_MS;
+            state.gateway.shown = Some(ShownKey { name, value, until_ms });
+            Vec::new()
+        }
+        Err(failure) => {
+            state.notes.fail(state.now_ms, &failure);
+            Vec::new()
+        }
+    }
+}
+
+/// Takes a value off the screen whose time is over.
+pub fn hide(state: &mut State) {
+    let over = |shown: &mut ShownKey| state.now_ms >= shown.until_ms;
+    if state.gateway.shown.take_if(over).is_some() {
+        state.still = false;
+    }
+}
