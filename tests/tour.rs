@@ -144,6 +144,7 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(id +)[a-z0-9]{10}\b", "${1}ID"),
         (r"(deployment +)[a-z0-9]{6}\b", "${1}ID"),
         (r"(→ \w+ +)[a-z0-9]{6} ", "${1}ID "),
+        (r"(▸ | {2})[a-z0-9]{6}( +(?:current|earlier|by hand|chaos) )", "${1}ID$2"),
         (r"(│[\w-]+  )[a-z0-9]{10}( |$|│)", "${1}ID$2"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?", "TIME"),
         (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "UUID"),
@@ -277,6 +278,8 @@ fn walk(console: &mut Console, tour: &Tour, checkout: Option<&Checkout>) {
         sections.iter().flat_map(|section| names(&manifest, section)).collect()
     };
     screen(console, "4", "Gateway");
+    // All of it is read: the stage that is selected serves one of the deployments.
+    console.until("the deployments are there", |screen| screen.contents().contains("│▸ "));
     shows_all(console, &of(&["apis", "stages", "keys", "plans"]));
     keep(console, &format!("{lab}-3-gateway"));
     screen(console, "1", "Overview");

@@ -1,5 +1,6 @@
 //! The two lowest lines: the newest note or the running job, and the keys of the context.
 
+use labdeck_ops::gateway::stage::StageModel;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -136,7 +137,7 @@ fn useful(state: &State, action: Action) -> bool {
             matches!(state.panel(), Panel::Apis | Panel::Api | Panel::Deployments)
         }
         Action::FlushCache => {
-            let cached = state.selected_stage().is_some_and(|stage| stage.has_cache());
+            let cached = state.selected_stage().is_some_and(StageModel::has_cache);
             cached && matches!(state.panel(), Panel::Apis | Panel::Api)
         }
         Action::EditGateway => state.panel() != Panel::Keys,
