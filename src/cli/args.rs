@@ -399,6 +399,17 @@ pub enum ReleaseCommand {
     Undo,
     /// Versions, aliases, and where rollback would go.
     Status,
+    /// What happened to the release: versions, moves, who and when as far as it is known.
+    History,
+    /// Delete the versions that nothing points to, never those that rollback or undo may need.
+    Prune {
+        /// Keep so many of them of each function, the newest.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        keep: usize,
+        /// Only say which they are.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 fn description(text: &str) -> Result<String, String> {

@@ -151,6 +151,12 @@ actions! {
     RotateKey "rotate-key" "rotate" Prod On(&[Gateway]), "Make a new key in place of the selected one, without losing a request";
     ShowKey "show-key" "show" Safe On(&[Gateway]), "Show the value of the selected key for a few seconds";
     CopyKey "copy-key" "copy key" Safe On(&[Gateway]), "Copy the value of the selected key without showing it";
+    History "history" "history" Safe On(&[Release]), "What happened to the release, who did it and when";
+    Prune "prune" "delete old" Deletes On(&[Release]), "Delete the versions that nothing points to, after the lab's name was typed";
+    Canary "canary" "canary" Prod On(&[Overview, Release]), "Begin a guarded canary, or go on with one that was left";
+    CanaryPause "canary-pause" "pause" Safe On(&[Overview, Release]), "Let the guarded canary wait at its step, or go on";
+    CanarySkip "canary-skip" "skip" Changes On(&[Overview, Release]), "Go to the canary's next step now, whatever is known";
+    CanaryAbort "canary-abort" "abort" TakesBack On(&[Overview, Release]), "Take the guarded canary back";
     Send "send" "send" Sends Screens, "Send the selected saved request";
     Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";

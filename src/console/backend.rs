@@ -9,10 +9,12 @@ use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOption
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::{Query, Trail};
+use labdeck_ops::canary::{Command, Start};
 use labdeck_ops::chaos::To;
+use labdeck_ops::release::{history, versions};
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::LabStatus;
-use labdeck_ops::{Engine, chaos, release, request, status};
+use labdeck_ops::{Engine, canary, chaos, release, request, status};
 use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -44,6 +46,8 @@ struct Shared {
     watch: Option<JoinHandle<()>>,
     /// Ends the running job, and the task it runs in.
     job: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Tells the guarded canary something, leaves it, and the task that guards it.
+    guard: Option<(mpsc::Sender<Command>, CancellationToken, JoinHandle<()>)>,
     /// What the running job waits to be told, by number.
     questions: jobs::Questions,
 }
@@ -122,6 +126,19 @@ impl Backend {
                 let result = released(&engine, &blueprint, shown.as_deref(), &operation).await;
                 Message::Released { operation, result }
             }),
+            Effect::Guard(blueprint, start) => self.guard(blueprint, start),
+            Effect::ReadHistory(blueprint) => self.spawn(move |engine| async move {
+                Message::History(history::history(&engine, &blueprint).await)
+            }),
+            Effect::Prune(blueprint) => self.spawn(move |engine| async move {
+                Message::Pruned(versions::prune(&engine, &blueprint, 0, false).await)
+            }),
+            Effect::Tell(command) => {
+                if let Some((commands, _, _)) = &self.shared().guard {
+                    // A handful waits at most; one that finds no room was pressed again and again.
+                    let _ = commands.try_send(command);
+                }
+            }
             Effect::Chaos { blueprint, name, on, lasts } => self.spawn(move |engine| async move {
                 let to = if on { To::On(lasts) } else { To::Off };
                 let result = chaos::set(&engine, &blueprint, &name, to).await;
@@ -263,6 +280,26 @@ impl Backend {
         self.shared().job = Some((cancel, task));
     }
 
+    /// Guards a canary until it is over.
+    fn guard(&mut self, blueprint: Arc<Blueprint>, start: Start) {
+        let Some(engine) = self.shared().engine.clone() else { return };
+        let (commands, heard) = mpsc::channel(16);
+        let cancel = CancellationToken::new();
+        let (sender, stop) = (self.sender.clone(), cancel.clone());
+        let lab = blueprint.name.clone();
+        let work = async move {
+            let tell = |view: &canary::CanaryView| {
+                // Another one follows within a second.
+                let _ = sender.try_send(Message::Canary(Box::new(view.clone())));
+            };
+            let result = canary::run(&engine, &blueprint, start, heard, &tell, stop).await;
+            let (lab, result) = (blueprint.name.clone(), result.map(Box::new));
+            let _ = sender.send(Message::CanaryEnded { lab, result }).await;
+        };
+        let task = tokio::spawn(for_lab(&lab, work));
+        self.shared().guard = Some((commands, cancel, task));
+    }
+
     /// Ends what runs: the job at its next safe point, the tail, and the local cloud when this
     /// console started it and nobody else uses it.
     pub async fn shut_down(mut self) {
@@ -275,13 +312,19 @@ impl Backend {
         {
             connecting.abort();
         }
-        let (job, watch, engine, started) = {
+        let (job, guard, watch, engine, started) = {
             let mut shared = self.shared();
-            (shared.job.take(), shared.watch.take(), shared.engine.take(), shared.started)
+            let (job, guard) = (shared.job.take(), shared.guard.take());
+            (job, guard, shared.watch.take(), shared.engine.take(), shared.started)
         };
         // Tasks that wait for room in the channel must not wait for ever.
         drop(self.sender);
         if let Some((cancel, task)) = job {
+            cancel.cancel();
+            let _ = tokio::time::timeout(LAST_WAIT, task).await;
+        }
+        if let Some((_, cancel, task)) = guard {
+            // The split stays as it is; the next console can go on with it.
             cancel.cancel();
             let _ = tokio::time::timeout(LAST_WAIT, task).await;
         }

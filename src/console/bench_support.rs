@@ -260,6 +260,7 @@ pub fn status() -> LabStatus {
             .map(|version| VersionStatus {
                 role: String::new(),
                 dead_letter: String::new(),
+                differs: Vec::new(),
                 version: version.to_owned(),
                 code_sha256: format!("{version}oVbNFF0dDS1OAkaUoNyzbOFXrfFgmXDc36xdBvdmU="),
                 published: "2026-11-20T11:50:00.000+0000".to_owned(),

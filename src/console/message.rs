@@ -7,12 +7,15 @@ use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::Found;
+use labdeck_ops::canary::{CanaryView, Command, Start};
 use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::danger::Danger;
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
+use labdeck_ops::release::history::Happening;
 use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::release::versions::Pruned;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, KeyValue};
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 use labdeck_telemetry::{Filter, LogEvent};
@@ -109,6 +112,19 @@ pub enum Message {
         /// What it did.
         result: Result<ReleaseOutcome, Failure>,
     },
+    /// What the guarded canary does.
+    Canary(Box<CanaryView>),
+    /// The guarded canary is over, or could not begin.
+    CanaryEnded {
+        /// The lab.
+        lab: String,
+        /// How.
+        result: Result<Box<CanaryView>, Failure>,
+    },
+    /// The release history of the lab.
+    History(Result<Vec<Happening>, Failure>),
+    /// Old versions were deleted.
+    Pruned(Result<Pruned, Failure>),
     /// A chaos switch was moved.
     ChaosSet {
         /// The switch.
@@ -352,6 +368,14 @@ pub enum Effect {
     Cancel,
     /// Move a release; rollback and undo act on the live state that is shown.
     Release(Arc<Blueprint>, Option<Arc<LabStatus>>, ReleaseOperation),
+    /// Read the release history.
+    ReadHistory(Arc<Blueprint>),
+    /// Delete the versions that nothing points to.
+    Prune(Arc<Blueprint>),
+    /// Guard a canary.
+    Guard(Arc<Blueprint>, Start),
+    /// Tell the guarded canary something.
+    Tell(Command),
     /// Move a chaos switch.
     Chaos {
         /// The lab.

@@ -1,11 +1,8 @@
 //! Arguments of `release LAB canary`.
 
-use std::time::Duration;
-
 use clap::Args;
-use labdeck_lab::blueprint::{Canary, LONGEST_HOLD_S, Traffic, check_steps};
-
-use super::age;
+use labdeck_lab::blueprint::{Canary, Traffic};
+use labdeck_ops::canary::words;
 
 /// What of the lab's `[canary]` is to be another, or that one that was left is resumed.
 #[derive(Debug, Clone, Default, Args)]
@@ -14,8 +11,8 @@ pub struct CanaryArgs {
     #[arg(long, value_name = "PERCENT,…", value_parser = steps)]
     pub steps: Option<Steps>,
     /// How long each step holds: `30s`, `10m`, `1h`.
-    #[arg(long, value_name = "TIME", value_parser = hold)]
-    pub hold: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = words::hold)]
+    pub hold: Option<u32>,
     /// How sure a verdict is, in percent, 50 to below 100.
     #[arg(long, value_name = "PERCENT", value_parser = confidence)]
     pub confidence: Option<f64>,
@@ -78,14 +75,13 @@ impl CanaryArgs {
             Some(OwnTraffic::None) => None,
             Some(OwnTraffic::Steady(traffic)) => Some(traffic),
         };
-        let hold = self.hold.and_then(|hold| u32::try_from(hold.as_secs()).ok());
         let error_limit = match self.error_limit {
             None => lab.error_limit,
             Some(limit) => Some(limit).filter(|limit| *limit > 0.0),
         };
         Canary {
             steps: self.steps.map_or_else(|| lab.steps.clone(), |steps| steps.0),
-            hold_s: hold.unwrap_or(lab.hold_s),
+            hold_s: self.hold.unwrap_or(lab.hold_s),
             confidence: self.confidence.unwrap_or(lab.confidence),
             error_limit,
             tolerance: self.tolerance.unwrap_or(lab.tolerance),
@@ -97,25 +93,7 @@ impl CanaryArgs {
 }
 
 fn steps(text: &str) -> Result<Steps, String> {
-    let wrong = "expected rising percentages above 0, such as 5,25,50 or 5,25,50,100".to_owned();
-    let number = |part: &str| part.trim().trim_end_matches('%').parse::<f64>().ok();
-    let mut steps: Vec<f64> =
-        text.split(',').map(number).collect::<Option<_>>().ok_or_else(|| wrong.clone())?;
-    // All of it follows in any case.
-    if steps.last().is_some_and(|last| (last - 100.0).abs() < f64::EPSILON) {
-        steps.pop();
-    }
-    check_steps(&steps).map(|()| Steps(steps)).map_err(|_| wrong)
-}
-
-fn hold(text: &str) -> Result<Duration, String> {
-    let hold = age(text)?;
-    let seconds = i64::try_from(hold.as_secs()).unwrap_or(i64::MAX);
-    if (1..=LONGEST_HOLD_S).contains(&seconds) {
-        Ok(hold)
-    } else {
-        Err("a step holds 1 second to 1 day".to_owned())
-    }
+    words::steps(text).map(Steps)
 }
 
 fn number(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
@@ -140,17 +118,7 @@ fn factor(text: &str) -> Result<f64, String> {
 }
 
 fn traffic(text: &str) -> Result<OwnTraffic, String> {
-    if text == "none" {
-        return Ok(OwnTraffic::None);
-    }
-    let read = || {
-        let (request, rate) = text.rsplit_once('@')?;
-        let rate: u32 = rate.parse().ok().filter(|rate| (1..=1000).contains(rate))?;
-        (!request.is_empty()).then(|| Traffic { request: request.to_owned(), rate })
-    };
-    read()
-        .map(OwnTraffic::Steady)
-        .ok_or_else(|| "expected NAME@RATE with 1 to 1000 requests a second, or none".to_owned())
+    if text == "none" { Ok(OwnTraffic::None) } else { words::traffic(text).map(OwnTraffic::Steady) }
 }
 
 #[cfg(test)]
@@ -163,7 +131,7 @@ mod tests {
         assert_eq!(CanaryArgs::default().plan(&lab), lab);
         let said = CanaryArgs {
             steps: Some(steps("10, 50%,100").unwrap_or(Steps(vec![]))),
-            hold: hold("10m").ok(),
+            hold: words::hold("10m").ok(),
             error_limit: Some(0.0),
             alarms: vec!["none".into()],
             traffic: traffic("hello@20").ok(),
@@ -177,13 +145,6 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused() {
-        for text in ["", "0", "50,25", "5,five", "101", "100", "-5", "NaN"] {
-            assert!(steps(text).is_err(), "{text}");
-        }
-        for text in ["hello", "hello@0", "hello@1001", "@5"] {
-            assert!(traffic(text).is_err(), "{text}");
-        }
-        assert!(hold("0s").is_err() && hold("2d").is_err());
-        assert!(confidence("100").is_err() && factor("1").is_err());
+        assert!(confidence("100").is_err() && factor("1").is_err() && points("0").is_err());
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod plan;
 mod plans;
 mod release;
+mod release_history;
 mod request;
 mod right_size;
 pub mod show;

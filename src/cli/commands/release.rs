@@ -8,7 +8,7 @@ use labdeck_ops::release::{self, Begun};
 use labdeck_ops::status::{self, FunctionStatus, LabStatus};
 use labdeck_telemetry::clean;
 
-use super::{canary, show};
+use super::{canary, release_history, show};
 use crate::args::ReleaseCommand;
 use crate::confirm::About;
 use crate::context::Context;
@@ -23,7 +23,7 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
         what: format!("{} of {}", told_as(&command), blueprint.name),
         danger: danger_of(&command),
         alias: danger::released_alias(&blueprint),
-        name: "",
+        name: &blueprint.name,
     };
     context.confirmed(&engine, &about).await?;
     let outcome = match command {
@@ -38,6 +38,10 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
         ReleaseCommand::Undo => release::undo(&engine, &blueprint).await?,
         ReleaseCommand::Canary(args) => {
             return Box::pin(canary::run(context, &engine, &blueprint, args)).await;
+        }
+        ReleaseCommand::History => return release_history::run(context, &engine, &blueprint).await,
+        ReleaseCommand::Prune { keep, dry_run } => {
+            return release_history::prune(context, &engine, &blueprint, keep, dry_run).await;
         }
         ReleaseCommand::Status => {
             let live = status::read(&engine, &blueprint).await?;
@@ -64,13 +68,17 @@ fn told_as(command: &ReleaseCommand) -> String {
         ReleaseCommand::Rollback { .. } => "taking back the release".to_owned(),
         ReleaseCommand::Undo => "undoing the last move".to_owned(),
         ReleaseCommand::Canary(_) => "running a guarded canary".to_owned(),
-        ReleaseCommand::Status => "looking at the release".to_owned(),
+        ReleaseCommand::Prune { .. } => "deleting old versions".to_owned(),
+        ReleaseCommand::Status | ReleaseCommand::History => "looking at the release".to_owned(),
     }
 }
 
 fn danger_of(command: &ReleaseCommand) -> Danger {
     match command {
-        ReleaseCommand::Status => Danger::Safe,
+        ReleaseCommand::Status
+        | ReleaseCommand::History
+        | ReleaseCommand::Prune { dry_run: true, .. } => Danger::Safe,
+        ReleaseCommand::Prune { .. } => Danger::Deletes,
         ReleaseCommand::Publish { .. } => Danger::Changes,
         ReleaseCommand::Rollback { .. } | ReleaseCommand::Undo => Danger::TakesBack,
         ReleaseCommand::Shift { .. } | ReleaseCommand::Promote | ReleaseCommand::Canary(_) => {

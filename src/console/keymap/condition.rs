@@ -21,6 +21,7 @@ pub const WORDS: &[(&str, Facts)] = &[
     ("filtered", Facts::FILTERED),
     ("connected", Facts::CONNECTED),
     ("logs", Facts::LOGS_FOCUS),
+    ("guarded", Facts::GUARDED),
 ];
 
 impl Facts {
@@ -50,6 +51,9 @@ impl Facts {
     pub const CONNECTED: Self = Self(1 << 11);
     /// The log pane has the focus.
     pub const LOGS_FOCUS: Self = Self(1 << 12);
+
+    /// This console guards a canary of the lab.
+    pub const GUARDED: Self = Self(1 << 13);
 
     /// These facts and `other`, when `holds`.
     #[must_use]

@@ -97,6 +97,12 @@ impl LogPane {
         }
     }
 
+    /// Every event that is kept, oldest first.
+    pub fn events(&self) -> impl Iterator<Item = &LogEvent> {
+        let (start, end) = (self.store.start(), self.store.end());
+        self.store.range(start..end).map(|(_, event)| &**event)
+    }
+
     /// Events that were dropped to stay below the cap.
     pub fn dropped(&self) -> u64 {
         self.store.dropped()

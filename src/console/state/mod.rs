@@ -1,6 +1,7 @@
 //! What the screen shows: plain data, changed only by `update`.
 
 pub mod audit;
+pub mod canary;
 pub mod form;
 pub mod gateway;
 pub mod job;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{Follows, SavedRequest};
+use labdeck_ops::canary::CanaryView;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::status::{AliasStatus, FunctionStatus, LabStatus};
@@ -59,6 +61,7 @@ pub enum Panel {
     Steps,
     Checks,
     Versions,
+    Comparison,
     Outcome,
     Apis,
     Api,
@@ -79,7 +82,7 @@ impl Screen {
         match self {
             Self::Overview => &[Panel::Logs, Panel::Aliases, Panel::Stages, Panel::Traffic],
             Self::Deploy => &[Panel::Labs, Panel::Plan, Panel::Steps, Panel::Checks],
-            Self::Release => &[Panel::Aliases, Panel::Versions, Panel::Outcome],
+            Self::Release => &[Panel::Aliases, Panel::Versions, Panel::Comparison, Panel::Outcome],
             Self::Gateway => {
                 &[Panel::Apis, Panel::Plans, Panel::Keys, Panel::Api, Panel::Deployments]
             }
@@ -187,6 +190,8 @@ pub struct State {
     pub releasing: Option<ReleaseOperation>,
     /// What the last release operation did, and when.
     pub outcome: Option<(ReleaseOutcome, i64)>,
+    /// Stable and canary side by side, and the canary that is guarded.
+    pub canary: canary::CanaryPane,
     /// Chaos switches that are being moved.
     pub switching: Vec<String>,
     /// How long the next switch stays on, where that was chosen.
@@ -251,6 +256,7 @@ impl State {
             checks: None,
             releasing: None,
             outcome: None,
+            canary: canary::CanaryPane::default(),
             switching: Vec::new(),
             chaos_lasts: None,
             ending: HashSet::new(),
@@ -350,6 +356,12 @@ impl State {
         )
     }
 
+    /// The canary of the current lab that this console guards.
+    pub fn guarded(&self) -> Option<&CanaryView> {
+        let lab = self.current_lab()?;
+        self.canary.guarded.as_ref().filter(|view| view.lab == lab.name)
+    }
+
     /// The stage that requests go to.
     pub fn stage(&self) -> Option<&str> {
         let stages = &self.blueprint()?.stages;
@@ -395,6 +407,7 @@ impl State {
             .with(Facts::FILTERED, self.logs.filter.is_some())
             .with(Facts::CONNECTED, self.target().is_some())
             .with(Facts::LOGS_FOCUS, self.panel() == Panel::Logs)
+            .with(Facts::GUARDED, self.guarded().is_some())
     }
 
     /// The keys that run `action` on this screen, for labels in panels.

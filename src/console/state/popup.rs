@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use labdeck_ops::canary::Start;
 use labdeck_telemetry::LogEvent;
 use tui_input::Input;
 
@@ -23,6 +24,8 @@ pub enum Intent {
     ReadOnly,
     /// Move a release.
     Release(ReleaseOperation),
+    /// Begin a guarded canary, or go on with one.
+    Guard(Start),
     /// Move a chaos switch.
     Chaos {
         /// The switch.
@@ -39,6 +42,8 @@ pub enum Asked {
     Filter,
     /// A percentage for the canary.
     Percent,
+    /// Steps of a guarded canary and how long each holds: `5,25,50 30s`.
+    Canary,
     /// A description for the version.
     Description,
     /// How many requests, how many at once: `200x8`.
@@ -57,6 +62,8 @@ pub enum Asked {
         /// Index of the step.
         index: usize,
     },
+    /// The lab's name, to delete its old versions.
+    Prune,
     /// The word `all`, to destroy every lab.
     AllLabs,
     /// How many more requests a key gets.

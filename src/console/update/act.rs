@@ -1,6 +1,8 @@
 //! What each action does.
 
-use super::{audit, chaos, choose, danger, gateway, popups, scroll, work};
+use labdeck_ops::canary::Command;
+
+use super::{audit, canary, chaos, choose, danger, gateway, popups, scroll, versions, work};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -37,6 +39,12 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::NudgeUp => work::nudge(state, 5.0),
         Action::NudgeDown => work::nudge(state, -5.0),
         Action::Promote => work::release(state, ReleaseOperation::Promote),
+        Action::History => versions::history(state),
+        Action::Prune => versions::prune(state),
+        Action::Canary => canary::begin(state),
+        Action::CanaryPause => canary::pause(state),
+        Action::CanarySkip => canary::tell(state, Command::Skip),
+        Action::CanaryAbort => canary::tell(state, Command::Abort),
         Action::Deploy => work::start(state, JobKind::Deploy(state.how())),
         Action::Plan => work::start(state, JobKind::Plan(state.how())),
         Action::Variant => choose::variants(state),
@@ -168,6 +176,17 @@ fn quit(state: &mut State) -> Vec<Effect> {
         }
         return Vec::new();
     }
+    if let Some(view) = &state.canary.guarded {
+        let lines = vec![
+            format!("A canary of {} is guarded here, at {}%.", view.lab, view.percent()),
+            "Leaving keeps the split as it is, and nobody watches it.".to_owned(),
+            "The next console, here or elsewhere, can go on with it. Leave?".to_owned(),
+        ];
+        if !state.popups.iter().any(|popup| matches!(popup, Popup::Confirm { .. })) {
+            state.popups.push(Popup::Confirm { lines, intent: Intent::Quit });
+        }
+        return Vec::new();
+    }
     state.quitting = true;
     vec![Effect::Quit]
 }
@@ -182,7 +201,7 @@ fn back(state: &mut State) -> Vec<Effect> {
 }
 
 /// Opens a line that is asked for, where it makes sense now.
-fn ask(state: &mut State, asked: Asked, text: String) -> Vec<Effect> {
+pub(super) fn ask(state: &mut State, asked: Asked, text: String) -> Vec<Effect> {
     let needs_lab = asked != Asked::Filter;
     if needs_lab && !work::ready(state) {
         return Vec::new();

@@ -125,6 +125,7 @@ pub fn about(state: &State, asked: Asked) -> Vec<String> {
                 super::danger::place(state)
             )]
         }
+        Asked::Prune => super::versions::about(state),
         Asked::AllLabs => {
             let live = state.labs.iter().filter(|lab| {
                 state.statuses.get(&lab.name).is_none_or(|fetched| fetched.status.deployed)

@@ -134,6 +134,16 @@ pub fn enter_read_only(state: &mut State) -> Vec<Effect> {
         state.popups.push(Popup::Confirm { lines, intent: Intent::ReadOnly });
         return Vec::new();
     }
+    if let Some(view) = &state.canary.guarded {
+        let lines = vec![
+            format!("A canary of {} is guarded here, at {}%.", view.lab, view.percent()),
+            "Read-only mode refuses to take it back when it is worse, and stays until a restart. \
+             Enter it?"
+                .to_owned(),
+        ];
+        state.popups.push(Popup::Confirm { lines, intent: Intent::ReadOnly });
+        return Vec::new();
+    }
     read_only_now(state)
 }
 

@@ -86,8 +86,10 @@ fn what_changes_prod_elsewhere_is_asked_with_account_region_and_alias() {
         remote(&mut state);
         let mut effects = act::run(&mut state, entry.action);
         // A share must be typed, a switch chosen.
-        if matches!(state.popups.last(), Some(Popup::Prompt(_))) {
-            effects.extend(keys(&mut state, "20⏎"));
+        if let Some(Popup::Prompt(prompt)) = state.popups.last() {
+            // A plan stands there already.
+            let typed = if prompt.input.value().is_empty() { "20⏎" } else { "⏎" };
+            effects.extend(keys(&mut state, typed));
         } else if matches!(state.popups.last(), Some(Popup::Chaos { .. })) {
             effects.extend(keys(&mut state, "⏎"));
         }

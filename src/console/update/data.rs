@@ -8,7 +8,7 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{audit, chaos, choose, done, gateway};
+use super::{audit, canary, chaos, choose, done, gateway, versions};
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
@@ -28,6 +28,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Beat => {
             state.meter.recount(state.now_ms);
             gateway::hide(state);
+            state.canary.assess_if_due(state.now_ms);
             Vec::new()
         }
         Message::Connected(mut info) => {
@@ -87,6 +88,13 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Finished { id, outcome } => done::finished(state, id, outcome),
         Message::Released { operation, result } => released(state, &operation, result),
+        Message::Canary(view) => {
+            state.canary.guarded = Some(*view);
+            Vec::new()
+        }
+        Message::History(result) => versions::told(state, result),
+        Message::Pruned(result) => versions::pruned(state, result),
+        Message::CanaryEnded { lab, result } => canary::ended(state, &lab, result),
         Message::ChaosSet { name, on, result } => chaos_set(state, &name, on, result),
         Message::OverdueEnded { lab, result } => chaos::ended(state, &lab, result),
         Message::Answered { name, result } => {
@@ -101,7 +109,9 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Events(events) => {
             for event in &events {
                 state.meter.ingest(event);
+                state.canary.ingest(event);
             }
+            state.canary.assess_if_due(state.now_ms);
             state.logs.extend(events);
             state.meter.recount_if_due(state.now_ms);
             Vec::new()
@@ -221,6 +231,7 @@ pub fn select_lab(state: &mut State, index: usize) -> Vec<Effect> {
     state.positions.set(Panel::Labs, index);
     state.logs.clear();
     state.meter.clear();
+    state.canary.forget();
     state.requests = crate::state::requests::RequestsPane::default();
     state.gateway.read = None;
     state.gateway.reading = false;
@@ -247,6 +258,7 @@ fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
             state.still = same && !moves(state);
             let fetched = Fetched { status: Arc::new(status), at_ms: state.now_ms };
             state.statuses.insert(lab, fetched);
+            canary::compared(state);
         }
         Err(failure) if failure.kind != FailureKind::Cancelled => {
             state.notes.fail(state.now_ms, &failure);
@@ -304,7 +316,7 @@ fn released(
     reread(state)
 }
 
-fn reread(state: &mut State) -> Vec<Effect> {
+pub(super) fn reread(state: &mut State) -> Vec<Effect> {
     if let Some(name) = state.current_lab().map(|lab| lab.name.clone()) {
         state.reading.remove(&name);
     }

@@ -2,6 +2,7 @@
 
 mod act;
 mod audit;
+mod canary;
 pub(crate) mod chaos;
 mod choose;
 mod danger;
@@ -11,8 +12,10 @@ mod gateway;
 mod keys;
 mod popups;
 mod scroll;
+mod versions;
 mod work;
 
+pub use canary::{how as how_canary_ended, left as left_canary};
 pub use scroll::position_limit;
 
 use crossterm::event::Event;
@@ -39,9 +42,9 @@ pub const BEAT_MS: i64 = 250;
 /// while nothing on the screen moves by itself.
 pub fn wake_at(state: &State) -> Option<i64> {
     let job = state.job.is_some().then_some(state.now_ms + BEAT_MS);
-    let meter = state.meter.due_ms();
     let shown = state.gateway.shown.as_ref().map(|shown| shown.until_ms);
-    [job, meter, shown].into_iter().flatten().min()
+    let counted = [state.meter.due_ms(), state.canary.due_ms()];
+    counted.into_iter().chain([job, shown]).flatten().min()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, audit, chaos, choose, danger, data, gateway, scroll, work};
+use super::{act, audit, canary, chaos, choose, danger, data, gateway, scroll, versions, work};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -208,6 +208,7 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Start(kind) => work::start(state, kind),
         Intent::Release(operation) => work::release_now(state, operation),
         Intent::Chaos { name, on } => chaos::switch_now(state, name, on),
+        Intent::Guard(start) => canary::guard(state, start),
     }
 }
 
@@ -240,6 +241,11 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             }
             _ => Err("a share is a number from 0 to 100".to_owned()),
         },
+        Asked::Canary => canary::typed(state, &text),
+        Asked::Prune => {
+            let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
+            typed_exactly(&text, &name).map(|()| versions::prune_now(state))
+        }
         Asked::Burst => times(&text).map(|(count, at_once)| burst(state, count, at_once)),
         Asked::Compare => times(&text).map(|(count, at_once)| compare(state, count, at_once)),
         Asked::Extend => gateway::extend(state, &text),
@@ -373,6 +379,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         Panel::Labs => data::select_lab(state, state.positions.get(Panel::Labs)),
+        Panel::Versions => versions::open(state),
         Panel::RequestList => work::send(state),
         Panel::Request => edit(state),
         Panel::Checks => work::start(state, JobKind::Checks),

@@ -100,6 +100,7 @@ pub fn position_limit(state: &State, panel: Panel) -> usize {
             .as_ref()
             .map_or(0, |(outcome, _)| outcome.moves.len() * 6 + outcome.deployments.len() + 3),
         Panel::Response => crate::view::response::line_count(state),
+        Panel::Comparison => crate::view::comparison_rows(state),
         Panel::Stages => crate::view::stages::line_count(state),
         Panel::Api => crate::view::api::line_count(state),
         Panel::Deployments => state.deployments().map_or(0, |all| all.deployments.len()),

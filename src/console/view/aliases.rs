@@ -26,7 +26,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     }
     let columns = usize::from(inner.width);
     let mut lines: Vec<Line> = Vec::new();
-    let rollback = rollback_line(pen, columns);
+    let mut rollback = super::canary::lines(pen, columns);
+    rollback.extend(rollback_line(pen, columns));
     // The rollback line is always visible: `R` acts on what it says.
     let room = usize::from(inner.height).saturating_sub(rollback.len());
     for (index, function) in status.functions.iter().enumerate() {

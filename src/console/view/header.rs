@@ -57,6 +57,10 @@ fn left(pen: &Pen) -> Vec<Span<'static>> {
         let meaning = if stage == state.release_alias() { Meaning::Warn } else { Meaning::Text };
         spans.push(pen.span(stage, meaning));
     }
+    if let Some(view) = &state.canary.guarded {
+        spans.push(Span::raw("  "));
+        spans.push(super::canary::mark(pen, view));
+    }
     let chaos: Vec<String> = state
         .status()
         .map(|status| status.chaos.iter().map(|chaos| chaos_words(state, chaos)).collect())

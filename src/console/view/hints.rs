@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::paint::{Pen, bar};
-use crate::action::{Action, Applies, Danger};
+use crate::action::{Action, Applies, Danger, Screen};
 use crate::keymap::{Facts, Layer, label};
 use crate::state::job::{Job, Report};
 use crate::state::note::Tone;
@@ -127,6 +127,11 @@ fn useful(state: &State, action: Action) -> bool {
         Action::DeployAll | Action::DestroyAll => state.labs.len() > 1,
         Action::ClearFilter => has(Facts::FILTERED),
         Action::Promote | Action::NudgeUp | Action::NudgeDown => has(Facts::CANARY),
+        Action::CanaryPause | Action::CanarySkip | Action::CanaryAbort => has(Facts::GUARDED),
+        Action::Canary => {
+            state.canary.guarded.is_none()
+                && (state.screen != Screen::Overview || has(Facts::CANARY))
+        }
         Action::Reset => state
             .saved_request()
             .is_some_and(|saved| state.requests.edits.contains_key(&saved.name)),

@@ -62,9 +62,20 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
         }
         Screen::Release => {
             let [left, right] = columns(body, 36, 72);
-            let [top, bottom] =
-                Layout::vertical([Constraint::Percentage(55), Constraint::Min(5)]).areas(right);
-            vec![(Panel::Aliases, left), (Panel::Versions, top), (Panel::Outcome, bottom)]
+            // Side by side only while there is something to compare.
+            let compared = super::comparison::rows(state, right.width.saturating_sub(2)) + 2;
+            let [top, middle, bottom] = Layout::vertical([
+                Constraint::Min(6),
+                Constraint::Length(compared.clamp(4, right.height / 2)),
+                Constraint::Percentage(25),
+            ])
+            .areas(right);
+            vec![
+                (Panel::Aliases, left),
+                (Panel::Versions, top),
+                (Panel::Comparison, middle),
+                (Panel::Outcome, bottom),
+            ]
         }
         Screen::Gateway => {
             let [left, right] = columns(body, 34, 72);

@@ -5,9 +5,11 @@ mod aliases;
 pub mod api;
 mod apis;
 mod audit;
+mod canary;
 mod chaos;
 mod charts;
 mod checks;
+mod comparison;
 mod deployments;
 pub mod difference;
 mod events;
@@ -42,6 +44,12 @@ use ratatui::layout::Rect;
 
 use crate::state::{Panel, State};
 use paint::Pen;
+
+/// Lines of the comparison of stable and canary, as it is drawn now.
+pub fn comparison_rows(state: &State) -> usize {
+    let columns = layout::inner_width(state, Panel::Comparison);
+    usize::from(comparison::rows(state, u16::try_from(columns).unwrap_or(u16::MAX)))
+}
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame, state: &State) {
@@ -81,6 +89,7 @@ fn draw_panel(frame: &mut Frame, panel: Panel, area: Rect, pen: &Pen) {
         Panel::Steps => steps::draw(buffer, area, pen),
         Panel::Checks => checks::draw(buffer, area, pen),
         Panel::Versions => versions::draw(buffer, area, pen),
+        Panel::Comparison => comparison::draw(buffer, area, pen),
         Panel::Outcome => outcome::draw(buffer, area, pen),
         Panel::Apis => apis::draw(buffer, area, pen),
         Panel::Api => api::draw(buffer, area, pen),

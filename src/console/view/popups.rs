@@ -268,6 +268,13 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
             "0 to 100; the rest stays with the stable version".to_owned(),
             "20",
         ),
+        Asked::Canary => (
+            format!("guarded canary of {}", state.release_alias()),
+            "steps in percent, how long each holds, and request@rate for traffic of its own. It goes \
+             back by itself when the new version is worse."
+                .to_owned(),
+            "5,25,50 30s hello@10",
+        ),
         Asked::Description => (
             "publish a version of every function".to_owned(),
             "a description for people, may be empty".to_owned(),
@@ -295,6 +302,7 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         }
         Asked::FunctionForStep { .. } => ("delete a function".to_owned(), String::new(), ""),
         Asked::AllLabs => ("destroy every lab".to_owned(), String::new(), ""),
+        Asked::Prune => (format!("delete old versions of {lab}"), String::new(), ""),
         Asked::Apply { question } => {
             let plan = state.questions.iter().find(|one| one.number == question);
             let title = plan.map_or_else(String::new, |one| one.plan.question());

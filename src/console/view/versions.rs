@@ -98,7 +98,16 @@ fn row(
     if let Some(version) = published {
         let used: usize = spans.iter().map(Span::width).sum();
         let room = columns.saturating_sub(used + 1);
-        spans.push(pen.span(text::fit(&version.description, room), Meaning::Text));
+        spans.push(pen.span(text::fit(&words(version), room), Meaning::Text));
     }
     Line::from(spans)
+}
+
+/// What a person wrote about a version, else what it has otherwise than the one before.
+fn words(version: &labdeck_ops::status::VersionStatus) -> String {
+    if version.description.is_empty() {
+        version.differs.join(", ")
+    } else {
+        version.description.clone()
+    }
 }

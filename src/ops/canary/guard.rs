@@ -190,8 +190,7 @@ impl Guard {
             return Some(Decision::RollBack(reason));
         }
         match &self.phase {
-            Phase::Holding => {}
-            Phase::Paused { by_person: false, .. } => {}
+            Phase::Holding | Phase::Paused { by_person: false, .. } => {}
             Phase::Paused { by_person: true, .. } | Phase::Moving { .. } | Phase::Ended(_) => {
                 return None;
             }

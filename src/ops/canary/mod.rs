@@ -14,6 +14,7 @@ mod guard;
 mod run;
 pub mod simulate;
 mod traffic;
+pub mod words;
 
 use labdeck_lab::blueprint::Canary;
 use labdeck_telemetry::compare::{Assessment, Terms, Verdict};

@@ -183,13 +183,13 @@ impl<'a> Course<'a> {
             traffic,
             looked: Instant::now(),
         };
-        course.to_step(step, since).await?;
+        course.give_step(step, since).await?;
         Ok(course)
     }
 
     /// Gives the canary the share of a step. Where it has it already, the mark is written: whoever
     /// guards it elsewhere sees that somebody else does now.
-    async fn to_step(&mut self, step: usize, since_ms: i64) -> Result<()> {
+    async fn give_step(&mut self, step: usize, since_ms: i64) -> Result<()> {
         let mark = Mark::new(&self.plan, step, self.begun_ms);
         let outcome =
             release::guarded_from(self.engine, self.blueprint, &self.status, &mark).await?;
@@ -300,10 +300,9 @@ impl<'a> Course<'a> {
                 Err(failure) => failure,
             };
             tries += 1;
-            match self.taken_over().await {
-                Ok(Some(reason)) => return self.guard.ended(End::TakenOver { reason }),
-                // Revision ids may change without a move; what was read is read again below.
-                Ok(None) | Err(_) => {}
+            // Revision ids may change without a move: then what was read is read again below.
+            if let Ok(Some(reason)) = self.taken_over().await {
+                return self.guard.ended(End::TakenOver { reason });
             }
             if !back && tries >= TRIES {
                 let words = self.guard.words(&decision);
@@ -329,7 +328,7 @@ impl<'a> Course<'a> {
     async fn attempt(&mut self, decision: &Decision) -> Result<()> {
         let (engine, blueprint) = (self.engine, self.blueprint);
         let end = match decision {
-            Decision::Step(step) => return self.to_step(*step, now_ms()).await,
+            Decision::Step(step) => return self.give_step(*step, now_ms()).await,
             Decision::Promote => {
                 whole(&release::promote_from(engine, blueprint, &self.status).await?)?;
                 End::Promoted

@@ -25,6 +25,7 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
     let version = |number: u32| VersionStatus {
         role: String::new(),
         dead_letter: String::new(),
+        differs: Vec::new(),
         version: number.to_string(),
         code_sha256: String::new(),
         published: String::new(),

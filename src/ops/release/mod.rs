@@ -6,11 +6,13 @@
 
 mod annotate;
 mod apply;
+pub mod history;
 pub mod mark;
 mod moves;
 pub mod outcome;
 pub mod pointer;
 mod publish;
+pub mod versions;
 
 use std::time::Instant;
 

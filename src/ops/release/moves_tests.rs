@@ -24,6 +24,7 @@ fn function(name: &str, versions: u32, serves: &str) -> FunctionStatus {
     let version = |number: u32| VersionStatus {
         role: String::new(),
         dead_letter: String::new(),
+        differs: Vec::new(),
         version: number.to_string(),
         code_sha256: String::new(),
         published: String::new(),

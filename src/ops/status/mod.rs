@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::live;
 use crate::release::annotate;
 use crate::release::pointer::{Pointer, Split};
+use crate::release::versions::differences;
 use crate::variant;
 
 /// A lab and what is deployed of it.
@@ -94,6 +95,8 @@ pub struct VersionStatus {
     pub role: String,
     /// ARN of its dead-letter queue or topic; empty when it has none.
     pub dead_letter: String,
+    /// What it has otherwise than the version before it, in words; empty for the first.
+    pub differs: Vec<String>,
 }
 
 /// An alias, its split, and where rollback would take it.
@@ -363,10 +366,19 @@ async fn read_function(target: &Target, name: &str, lab: &str) -> Result<Functio
             aliases: Vec::new(),
         });
     };
-    let versions = versions
+    let mut published: Vec<FunctionConfiguration> = versions
         .into_iter()
         .filter(|v| v.version.as_deref().is_some_and(|version| version != "$LATEST"))
-        .map(|v| VersionStatus {
+        .collect();
+    published.sort_by_key(|v| v.version().and_then(|number| number.parse::<u64>().ok()));
+    let mut differs: Vec<Vec<String>> =
+        published.windows(2).map(|pair| differences(&pair[0], &pair[1])).collect();
+    differs.insert(0, Vec::new());
+    let versions = published
+        .into_iter()
+        .zip(differs)
+        .map(|(v, differs)| VersionStatus {
+            differs,
             role: v.role.unwrap_or_default(),
             dead_letter: v.dead_letter_config.and_then(|to| to.target_arn).unwrap_or_default(),
             version: v.version.unwrap_or_default(),

@@ -54,7 +54,7 @@ impl Allocation {
 /// Whether a proportion is above a limit.
 #[derive(Debug, Clone)]
 pub struct Limit {
-    limit: f64,
+    highest: f64,
     /// The proportions that are bet on.
     bets: Vec<f64>,
     parts: Vec<f64>,
@@ -70,13 +70,14 @@ impl Limit {
             .map(|part| limit + (1.0 - limit) * part)
             .chain([(limit * 2.0).min(limit + (1.0 - limit) * 0.5)])
             .collect();
-        Self { limit, parts: vec![0.0; bets.len()], bets }
+        Self { highest: limit, parts: vec![0.0; bets.len()], bets }
     }
 
     /// Takes one of the sample in: whether it counts.
     pub fn take(&mut self, counts: bool) {
         for (part, bet) in self.parts.iter_mut().zip(&self.bets) {
-            let factor = if counts { bet / self.limit } else { (1.0 - bet) / (1.0 - self.limit) };
+            let factor =
+                if counts { bet / self.highest } else { (1.0 - bet) / (1.0 - self.highest) };
             *part += factor.ln();
         }
     }
