@@ -5,7 +5,7 @@
 //! fails more than its limit allows, or sets an alarm off, is rolled back at once. What is judged, and how
 //! sure a verdict is, is told in `docs/canary.md`.
 //!
-//! [`Guard`] decides and does nothing; [`run`] feeds it with log events, alarms and commands and carries
+//! [`Guard`] decides and does nothing; [`run()`] feeds it with log events, alarms and commands and carries
 //! its decisions out. Nothing of it is kept on this machine: the plan stands in the alias, so that the
 //! canary of a console that is gone can be resumed from any other.
 
