@@ -99,11 +99,6 @@ impl Judge {
         self.functions.insert(function.into(), watched);
     }
 
-    /// No longer watches this function.
-    pub fn forget(&mut self, function: &str) {
-        self.functions.remove(function);
-    }
-
     /// Whether nothing is watched.
     pub fn is_idle(&self) -> bool {
         self.functions.is_empty()
@@ -157,11 +152,6 @@ impl Judge {
         })
     }
 
-    /// What is said of the lab's canary: the worst of its functions that have traffic worth the name.
-    pub fn verdict(&self) -> Verdict {
-        overall(&self.assess())
-    }
-
     /// The part of the doubt that each test may use up: there are three for each function.
     fn alpha(&self) -> f64 {
         let tests = 3 * self.functions.len().max(1);
@@ -169,7 +159,8 @@ impl Judge {
     }
 }
 
-/// The worst verdict of these; functions with little of the traffic are not waited for.
+/// What is said of a lab's canary: the worst verdict of its functions. One with little of the traffic is
+/// not waited for.
 pub fn overall(assessments: &[Assessment]) -> Verdict {
     let all = |one: &Assessment| one.stable.requests + one.canary.requests;
     let busiest = assessments.iter().map(all).max().unwrap_or_default();
