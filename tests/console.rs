@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::console::Console;
+use support::console::{Console, line, shows_line};
 use support::{
     Checkout, Sandbox, alive, endpoint, eventually, http, kill_hard, processes_below,
     processes_naming,
@@ -26,19 +26,6 @@ fn screen(console: &mut Console, key: &str, title: &str) {
             .collect();
         shown == title
     });
-}
-
-/// Whether one line of the screen holds all of `words`, in this order.
-fn line(screen: &vt100::Screen, words: &[&str]) -> bool {
-    screen.contents().lines().any(|line| {
-        words.iter().try_fold(line, |rest, word| Some(rest.split_once(word)?.1)).is_some()
-    })
-}
-
-/// Waits until one line of the screen holds all of `words`, in this order.
-#[track_caller]
-fn shows_line(console: &mut Console, words: &[&str]) {
-    console.until(&format!("a line with {words:?}"), |screen| line(screen, words));
 }
 
 /// Opens a prompt by a key, types into it, and accepts.

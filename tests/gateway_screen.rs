@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::console::Console;
+use support::console::{Console, shows_line};
 use support::gateway::Operator;
 use support::{Sandbox, endpoint, eventually, http};
 
@@ -18,18 +18,6 @@ fn get(url: &str, key: &str) -> http::Answer {
 
 fn value(sandbox: &Sandbox, name: &str) -> String {
     sandbox.json(&["keys", "items", "show", name])["value"].as_str().unwrap().to_owned()
-}
-
-/// Whether one line of the screen holds all of `words`, in this order.
-fn line(screen: &vt100::Screen, words: &[&str]) -> bool {
-    screen.contents().lines().any(|line| {
-        words.iter().try_fold(line, |rest, word| Some(rest.split_once(word)?.1)).is_some()
-    })
-}
-
-#[track_caller]
-fn shows_line(console: &mut Console, words: &[&str]) {
-    console.until(&format!("a line with {words:?}"), |screen| line(screen, words));
 }
 
 /// A console on the Gateway screen of the lab, once it has read all of it.

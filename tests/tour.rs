@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use regex::Regex;
-use support::console::Console;
+use support::console::{Console, line, shows_line};
 use support::{Checkout, Sandbox, repository};
 
 /// The size of the pictures.
@@ -107,19 +107,6 @@ fn steps(lab: &str) -> Vec<Step> {
         }
     };
     names.map(step).collect()
-}
-
-/// Whether one line of the screen holds all of `words`, in this order.
-fn line(screen: &vt100::Screen, words: &[&str]) -> bool {
-    screen.contents().lines().any(|line| {
-        words.iter().try_fold(line, |rest, word| Some(rest.split_once(word)?.1)).is_some()
-    })
-}
-
-/// Waits until one line of the screen holds all of `words`, in this order.
-#[track_caller]
-fn shows_line(console: &mut Console, words: &[&str]) {
-    console.until(&format!("a line with {words:?}"), |screen| line(screen, words));
 }
 
 /// Goes to a screen, and waits until it is the one that is shown: its title is underlined.

@@ -25,7 +25,32 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Writes a question to stderr and reads the line that is typed, trimmed; empty where nothing can be
+/// read. A blocked read can't be cancelled; it is left behind when it is dropped.
+pub async fn answer(question: String) -> String {
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stderr = io::stderr();
+        let _ = stderr.write_all(question.as_bytes());
+        let _ = stderr.flush();
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let typed = asked.await.ok().and_then(io::Result::ok).unwrap_or_default();
+    typed.trim().to_owned()
+}
+
+/// What counts as yes.
+pub const YES: [&str; 3] = ["y", "Y", "yes"];
+
 impl Context<'_> {
+    /// [`answer`]; empty when the person stops the command first.
+    pub async fn answer(&self, question: String) -> String {
+        tokio::select! {
+            typed = answer(question) => typed,
+            () = self.cancel.cancelled() => String::new(),
+        }
+    }
+
     /// Wants a yes, or a name, before something is done that can hurt; in read-only mode refuses it.
     ///
     /// # Errors
@@ -48,20 +73,9 @@ impl Context<'_> {
         }
         let (question, expected): (_, &[&str]) = match wanted {
             Wanted::Typed => (format!("Type {} to go on: ", about.name), &[about.name]),
-            _ => ("Go on? [y/N] ".to_owned(), &["y", "Y", "yes"]),
+            _ => ("Go on? [y/N] ".to_owned(), &YES),
         };
-        let mut stderr = io::stderr();
-        let _ = write!(stderr, "{}\non {place}\n{question}", about.what);
-        let _ = stderr.flush();
-        // A blocked read can't be cancelled; it is left behind when Ctrl-C comes first.
-        let typed = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).map(|_| line)
-        });
-        let typed = tokio::select! {
-            typed = typed => typed.ok().and_then(io::Result::ok).unwrap_or_default(),
-            () = self.cancel.cancelled() => String::new(),
-        };
-        if expected.contains(&typed.trim()) { Ok(()) } else { refused("it was not confirmed") }
+        let typed = self.answer(format!("{}\non {place}\n{question}", about.what)).await;
+        if expected.contains(&typed.as_str()) { Ok(()) } else { refused("it was not confirmed") }
     }
 }

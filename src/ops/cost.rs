@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use labdeck_aws::{Failure, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Follows, Function};
+use labdeck_lab::blueprint::Function;
 use labdeck_telemetry::LogKind;
 use serde::Serialize;
 
@@ -138,7 +138,7 @@ async fn hourly(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<(String, f
             all.push((what, dollars));
         }
     }
-    let released = blueprint.stages.iter().find(|stage| stage.follows == Follows::Release);
+    let released = blueprint.released_stage();
     let kept = blueprint.functions.iter().filter(|f| f.provisioned_concurrency.is_some());
     for (function, stage) in kept.zip(std::iter::repeat(released)) {
         let Some(stage) = stage else { continue };

@@ -2,7 +2,7 @@
 //! console and the headless commands alike.
 
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Follows, StepAction};
+use labdeck_lab::blueprint::StepAction;
 use labdeck_telemetry::clean;
 
 use crate::engine::Engine;
@@ -86,8 +86,7 @@ pub fn typed_for_step<'s>(lab: &'s str, action: &'s StepAction) -> Option<&'s st
 
 /// The alias that releases move, where the lab has one.
 pub fn released_alias(blueprint: &Blueprint) -> Option<&str> {
-    let released = blueprint.stages.iter().find(|stage| stage.follows == Follows::Release);
-    released.map(|stage| stage.alias.as_str())
+    blueprint.released_stage().map(|stage| stage.alias.as_str())
 }
 
 /// Where it would be done, for whoever is asked: `school · account 111122223333 · eu-west-1 · alias prod`.

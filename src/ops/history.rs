@@ -19,13 +19,18 @@ pub fn since_ms(age: Duration) -> i64 {
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// The moment, in ms since the epoch.
+pub fn now_ms() -> i64 {
+    since_ms(Duration::ZERO)
+}
+
 /// Everything that the lab's functions have logged since `since_ms` (ms since the epoch) and until
 /// now. A function that has not logged yet has nothing to show.
 pub fn of_lab(engine: &Engine, blueprint: &Blueprint, since_ms: i64) -> History {
     let query = HistoryQuery {
         groups: groups(blueprint),
         start_ms: since_ms,
-        end_ms: Some(self::since_ms(Duration::ZERO)),
+        end_ms: Some(now_ms()),
         filter_pattern: None,
     };
     labdeck_telemetry::history(engine.target.clone(), query)

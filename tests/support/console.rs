@@ -228,3 +228,16 @@ impl Drop for Console {
         let _ = self.child.wait();
     }
 }
+
+/// Whether one line of the screen holds all of `words`, in this order.
+pub fn line(screen: &vt100::Screen, words: &[&str]) -> bool {
+    screen.contents().lines().any(|line| {
+        words.iter().try_fold(line, |rest, word| Some(rest.split_once(word)?.1)).is_some()
+    })
+}
+
+/// Waits until one line of the screen holds all of `words`, in this order.
+#[track_caller]
+pub fn shows_line(console: &mut Console, words: &[&str]) {
+    console.until(&format!("a line with {words:?}"), |screen| line(screen, words));
+}

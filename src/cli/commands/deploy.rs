@@ -1,6 +1,5 @@
 //! `deploy`: build, plan, apply; several labs side by side.
 
-use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -11,6 +10,7 @@ use labdeck_ops::deploy::{Confirm, One, Options};
 use labdeck_ops::{deploy, variant};
 
 use crate::args::{DeployArgs, HowArgs, LabsArg};
+use crate::confirm::{YES, answer, can_ask};
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
@@ -91,18 +91,11 @@ fn confirm() -> Confirm {
         let asking = Arc::clone(&asking);
         Box::pin(async move {
             let _one = asking.lock().await;
-            if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            if !can_ask() {
                 return !plan.loses_data();
             }
-            let asked = tokio::task::spawn_blocking(move || {
-                let mut stderr = io::stderr();
-                let _ = write!(stderr, "\n{} [y/N] ", plan.question());
-                let _ = stderr.flush();
-                let mut line = String::new();
-                io::stdin().lock().read_line(&mut line).map(|_| line)
-            });
-            let typed = asked.await.ok().and_then(io::Result::ok).unwrap_or_default();
-            matches!(typed.trim(), "y" | "Y" | "yes")
+            let typed = answer(format!("\n{} [y/N] ", plan.question())).await;
+            YES.contains(&typed.as_str())
         })
     })
 }

@@ -1,6 +1,6 @@
 //! `destroy`: tears labs down after asking, then says what is left.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
@@ -48,23 +48,13 @@ async fn confirm(engine: &Engine, blueprint: &Blueprint, context: &Context<'_>) 
     for line in plan::text(&plan) {
         let _ = writeln!(stderr, "{line}");
     }
-    let _ = write!(
-        stderr,
+    let question = format!(
         "on {} ({}). Type the lab's name to destroy it: ",
         engine.target.name(),
         engine.target.region()
     );
-    let _ = stderr.flush();
-    // A blocked read can't be cancelled; it is left behind when Ctrl-C comes first.
-    let typed = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(|_| line)
-    });
-    let typed = tokio::select! {
-        typed = typed => typed.ok().and_then(io::Result::ok).unwrap_or_default(),
-        () = context.cancel.cancelled() => String::new(),
-    };
-    if typed.trim() == lab {
+    let typed = context.answer(question).await;
+    if typed == *lab {
         return Ok(());
     }
     let what = format!("destroying {lab}");

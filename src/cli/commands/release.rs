@@ -99,13 +99,13 @@ fn status_of_outcome(outcome: &ReleaseOutcome) -> u8 {
 
 /// A canary that runs, or that was left.
 fn under_way(lab: &str, begun: &Begun) -> String {
-    let step = begun.mark.steps.get(begun.mark.step).copied().unwrap_or_default();
     let by = if begun.by.is_empty() { String::new() } else { format!(" by {}", begun.by) };
     format!(
-        "canary: step {} of {}, {step}%, moved last{by}; where nobody guards it: \
+        "canary: step {} of {}, {}%, moved last{by}; where nobody guards it: \
          labdeck release {lab} canary --resume",
         begun.mark.step + 1,
-        begun.mark.steps.len()
+        begun.mark.plan.steps.len(),
+        begun.mark.percent()
     )
 }
 

@@ -1,7 +1,5 @@
 //! `stages`: the stages of every API of a lab; one of them read and edited.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Follows;
@@ -18,7 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::{StagesArgs, StagesCommand};
-use crate::confirm::About;
+use crate::confirm::{About, YES, answer, can_ask};
 use crate::context::Context;
 use crate::output::{columns, exit};
 
@@ -148,19 +146,10 @@ pub async fn confirm(context: &Context<'_>, preview: &Preview) -> Result<()> {
     for warning in &preview.warnings {
         context.output.remark(format!("! {warning}"));
     }
-    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if preview.warnings.is_empty() || context.global.yes || !can_ask {
+    if preview.warnings.is_empty() || context.global.yes || !can_ask() {
         return Ok(());
     }
-    let asked = tokio::task::spawn_blocking(|| {
-        let mut stderr = io::stderr();
-        let _ = write!(stderr, "go on? [y/N] ");
-        let _ = stderr.flush();
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(|_| line)
-    });
-    let typed = asked.await.ok().and_then(io::Result::ok).unwrap_or_default();
-    if matches!(typed.trim(), "y" | "Y" | "yes") {
+    if YES.contains(&answer("go on? [y/N] ".to_owned()).await.as_str()) {
         return Ok(());
     }
     let what = format!("editing {}", preview.subject);

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Follows, SavedRequest};
+use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::canary::CanaryView;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
@@ -325,9 +325,7 @@ impl State {
     /// Name of the alias that releases move (`prod`), from the blueprint.
     pub fn release_alias(&self) -> &str {
         self.blueprint()
-            .and_then(|blueprint| {
-                blueprint.stages.iter().find(|stage| stage.follows == Follows::Release)
-            })
+            .and_then(|blueprint| blueprint.released_stage())
             .map_or("prod", |stage| &stage.alias)
     }
 
@@ -335,7 +333,7 @@ impl State {
     pub fn release_aliases(&self) -> impl Iterator<Item = (&FunctionStatus, &AliasStatus)> {
         let name = self.release_alias().to_owned();
         self.status().into_iter().flat_map(|status| &status.functions).filter_map(move |function| {
-            let alias = function.aliases.iter().find(|alias| alias.name == name)?;
+            let alias = function.alias(&name)?;
             Some((function, alias))
         })
     }

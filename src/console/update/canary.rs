@@ -153,7 +153,7 @@ pub fn compared(state: &mut State) {
     if !state.canary.news(&lab, begun.mark.begun_ms) {
         return;
     }
-    let percent = begun.mark.steps.get(begun.mark.step).copied().unwrap_or_default();
+    let percent = begun.mark.percent();
     let by = if begun.by.is_empty() { String::new() } else { format!(" by {}", begun.by) };
     let said = format!(
         "a canary was begun{by} and stands at {percent}%: {} goes on with it, {} promotes, {} takes \

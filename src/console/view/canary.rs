@@ -38,7 +38,7 @@ pub fn lines(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
         return vec![pen.line("  canary: begins …", Meaning::Canary)];
     }
     let Some(begun) = crate::update::left_canary(state) else { return Vec::new() };
-    let percent = begun.mark.steps.get(begun.mark.step).copied().unwrap_or_default();
+    let percent = begun.mark.percent();
     let mut spans =
         vec![pen.span(format!("  canary at {percent}%, not guarded here "), Meaning::Warn)];
     spans.extend(pen.hint(&state.keys(Action::Canary), "go on"));

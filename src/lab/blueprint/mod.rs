@@ -105,6 +105,11 @@ impl Blueprint {
         })
     }
 
+    /// The first stage that follows a release: its alias is what releases move.
+    pub fn released_stage(&self) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.follows == Follows::Release)
+    }
+
     /// The usage plans of every variant. A plan that is in several comes several times.
     pub fn plans_of_all_variants(&self) -> impl Iterator<Item = &UsagePlan> {
         let others = self

@@ -16,7 +16,7 @@ use super::guard::{Decision, Guard, Telemetry};
 use super::traffic::Steady;
 use super::{CanaryView, Command, End, Phase, alarms};
 use crate::engine::Engine;
-use crate::history;
+use crate::history::{self, now_ms};
 use crate::live;
 use crate::release::mark::Mark;
 use crate::release::outcome::ReleaseOutcome;
@@ -43,10 +43,6 @@ pub enum Start {
     /// As its alias says, where one was left to itself, with traffic of its own where it is given:
     /// the alias does not keep that.
     Resume(Option<Traffic>),
-}
-
-fn now_ms() -> i64 {
-    history::since_ms(Duration::ZERO)
 }
 
 /// Guards a canary from its begin, or from where it was left, until it is over.
@@ -156,7 +152,7 @@ impl<'a> Course<'a> {
                     return Err(Failure::new(FailureKind::Refused, what, why)
                         .next(format!("begin one: labdeck release {} canary", blueprint.name)));
                 };
-                let mut plan = begun.mark.plan(&blueprint.canary);
+                let mut plan = begun.mark.plan_of(&blueprint.canary);
                 plan.traffic = traffic.or(plan.traffic);
                 (plan, begun.mark.step, Some(begun))
             }
@@ -212,7 +208,7 @@ impl<'a> Course<'a> {
     /// What each function's alias served as it was last read.
     fn splits(&self) -> impl Iterator<Item = (String, Split)> + '_ {
         self.status.functions.iter().filter_map(|function| {
-            let alias = function.aliases.iter().find(|alias| alias.name == self.scope.alias)?;
+            let alias = function.alias(&self.scope.alias)?;
             Some((function.name.clone(), alias.split()))
         })
     }
@@ -286,7 +282,7 @@ impl<'a> Course<'a> {
     /// When the function's alias was last moved, as far as it was read.
     fn at_ms(&self, function: &str) -> Option<u64> {
         let function = self.status.functions.iter().find(|one| one.name == function)?;
-        let alias = function.aliases.iter().find(|alias| alias.name == self.scope.alias)?;
+        let alias = function.alias(&self.scope.alias)?;
         alias.pointer.as_ref().map(|pointer| pointer.at_ms)
     }
 
@@ -359,7 +355,7 @@ impl<'a> Course<'a> {
 /// The first step that does not take traffic from a split that is there.
 fn first_step(plan: &Canary, status: &LabStatus, scope: &Scope) -> usize {
     let shares = status.functions.iter().filter_map(|function| {
-        let alias = function.aliases.iter().find(|alias| alias.name == scope.alias)?;
+        let alias = function.alias(&scope.alias)?;
         alias.canary.as_ref().map(|(_, share)| share * 100.0)
     });
     let share = shares.fold(0.0, f64::max);

@@ -19,7 +19,7 @@ mod variable;
 pub(crate) use cache_key::made;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_lambda::types::{Environment, FunctionConfiguration};
 use futures_util::future::try_join_all;
@@ -35,6 +35,7 @@ use self::deny::{denied_until, deny_document, policy_name};
 use self::variable::Edit;
 use crate::deploy::leased;
 use crate::engine::Engine;
+use crate::history::now_ms;
 use crate::live::{self, LAB_TAG};
 use crate::release::wait_until_ready;
 use crate::status::ChaosStatus;
@@ -365,9 +366,4 @@ impl Work<'_> {
         record.ended(&done);
         done
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,8 +7,9 @@ use labdeck_aws::{Failure, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{Chaos, ChaosKind};
 
-use super::{To, now_ms, read, set};
+use super::{To, read, set};
 use crate::engine::Engine;
+use crate::history::now_ms;
 use crate::live;
 use crate::status::ChaosStatus;
 

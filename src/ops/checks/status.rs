@@ -58,7 +58,7 @@ fn with_alias(
     let Some(found) = live.functions.iter().find(|f| f.name == function && f.exists) else {
         return Finding::new(false, format!("function {function} does not exist"));
     };
-    match found.aliases.iter().find(|known| known.name == alias) {
+    match found.alias(alias) {
         Some(known) => judge(found, known),
         None => Finding::new(false, format!("function {function} has no alias {alias}")),
     }

@@ -42,7 +42,7 @@ pub(crate) use lease::leased;
 pub use look::place;
 pub(crate) use look::wanted_of;
 pub use options::{Confirm, Options};
-pub(crate) use run::pauses;
+pub(crate) use run::patiently;
 pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Count, Destination, Follows};
+use labdeck_lab::blueprint::{Count, Destination};
 use labdeck_lab::references::{
     Form, Reference, ResourceKind, parameters_of, resolve_text, resolve_value,
 };
@@ -74,8 +74,7 @@ impl Resolver<'_> {
 
     /// The alias that releases move, where the lab has one.
     pub fn released(&self) -> Option<&str> {
-        let mut stages = self.blueprint.stages.iter();
-        stages.find(|stage| stage.follows == Follows::Release).map(|stage| stage.alias.as_str())
+        self.blueprint.released_stage().map(|stage| stage.alias.as_str())
     }
 
     /// ARN of a function, with its released alias where the lab has one: who is called by events.

@@ -117,28 +117,16 @@ impl StepRun {
         }
     }
 
-    /// Calls until it succeeds or fails for a reason that waiting does not mend.
-    pub(super) async fn patiently<T, Call>(&self, mut call: impl FnMut() -> Call) -> Result<T>
+    /// [`patiently`], saying that the step waits; ends when the person stops the work.
+    pub(super) async fn patiently<T, Call>(&self, call: impl FnMut() -> Call) -> Result<T>
     where
         Call: Future<Output = Result<T>>,
     {
-        let begun = Instant::now();
-        let mut attempt = 0;
-        loop {
-            let failure = match call().await {
-                Ok(value) => return Ok(value),
-                Err(failure) => failure,
-            };
-            let waited = begun.elapsed();
-            let Some(patience) = patience(&failure, attempt, waited) else { return Err(failure) };
-            let left = patience.limit.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return Err(failure);
-            }
+        repeated(call, move |patience, left| {
             self.waiting(patience.reason, Some(left));
-            self.pause(patience.pause.min(left)).await?;
-            attempt += 1;
-        }
+            self.pause(patience.pause.min(left))
+        })
+        .await
     }
 
     /// Polls until `look` answers something; fails after `limit`.
@@ -185,14 +173,44 @@ struct Patience {
     limit: Duration,
 }
 
-/// How long to pause before the next attempt after a failure that waiting mends, and for how long to go
-/// on trying; `None` for any other failure. `waited` since the first attempt (0).
-pub(crate) fn pauses(
-    failure: &Failure,
-    attempt: u32,
-    waited: Duration,
-) -> Option<(Duration, Duration)> {
-    patience(failure, attempt, waited).map(|patience| (patience.pause, patience.limit))
+/// Calls until it succeeds or fails for a reason that waiting does not mend: a rate, or another change
+/// of the same thing that is under way.
+pub(crate) async fn patiently<T, Call>(call: impl FnMut() -> Call) -> Result<T>
+where
+    Call: Future<Output = Result<T>>,
+{
+    repeated(call, |patience, left| async move {
+        tokio::time::sleep(patience.pause.min(left)).await;
+        Ok(())
+    })
+    .await
+}
+
+/// Calls, and waits with `wait` before the next attempt: how, and for how long at most.
+async fn repeated<T, Call, Wait>(
+    mut call: impl FnMut() -> Call,
+    mut wait: impl FnMut(Patience, Duration) -> Wait,
+) -> Result<T>
+where
+    Call: Future<Output = Result<T>>,
+    Wait: Future<Output = Result<()>>,
+{
+    let begun = Instant::now();
+    let mut attempt = 0;
+    loop {
+        let failure = match call().await {
+            Ok(value) => return Ok(value),
+            Err(failure) => failure,
+        };
+        let waited = begun.elapsed();
+        let Some(patience) = patience(&failure, attempt, waited) else { return Err(failure) };
+        let left = patience.limit.saturating_sub(waited);
+        if left.is_zero() {
+            return Err(failure);
+        }
+        wait(patience, left).await?;
+        attempt += 1;
+    }
 }
 
 /// How to go on after the failure of this attempt (from 0), so long after the first.

@@ -9,11 +9,12 @@ use labdeck_lab::blueprint::Follows;
 use serde::Serialize;
 
 use super::edit::Done;
-use super::found::{self, Place, own_api, patiently};
+use super::found::{self, Place, own_api};
 use super::patch::Patch;
 use super::rules;
 use super::stage::{self, StageModel};
 use crate::deploy::kinds::drift;
+use crate::deploy::patiently;
 use crate::deploy::{self, definition, leased};
 use crate::engine::Engine;
 use crate::{chaos, live, status, variant};

@@ -1,15 +1,12 @@
-//! Finding what is meant: an API's id, a stage by `API/STAGE` or by its name alone, a plan, a key; and
-//! calls that are repeated where waiting mends it.
+//! Finding what is meant: an API's id, a stage by `API/STAGE` or by its name alone, a plan, a key.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use aws_sdk_apigateway::types::{RestApi, UsagePlan};
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 
 use super::rules;
-use crate::deploy::pauses;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG};
 use crate::status;
@@ -135,34 +132,4 @@ pub(super) async fn plan(engine: &Engine, blueprint: &Blueprint, name: &str) -> 
     };
     Err(Failure::new(FailureKind::NotFound, what, why)
         .next(format!("deploy it first: labdeck deploy {}", blueprint.name)))
-}
-
-/// Calls until it succeeds or fails for a reason that waiting does not mend: a rate, or another change of
-/// the same thing that is under way.
-pub(super) async fn patiently<T, Call>(mut call: impl FnMut() -> Call) -> Result<T>
-where
-    Call: Future<Output = Result<T>>,
-{
-    let begun = Instant::now();
-    let mut attempt = 0;
-    loop {
-        let failure = match call().await {
-            Ok(value) => return Ok(value),
-            Err(failure) => failure,
-        };
-        let waited = begun.elapsed();
-        let Some((pause, limit)) = pauses(&failure, attempt, waited) else { return Err(failure) };
-        let left = limit.saturating_sub(waited);
-        if left.is_zero() {
-            return Err(failure);
-        }
-        tokio::time::sleep(pause.min(left)).await;
-        attempt += 1;
-    }
-}
-
-/// The moment, in ms since the epoch.
-pub(super) fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since: Duration| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -10,9 +10,10 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::edit::{Done, drift_note};
-use super::found::{self, patiently};
+use super::found;
 use super::patch::Patch;
 use super::rules;
+use crate::deploy::patiently;
 use crate::deploy::{leased, once};
 use crate::engine::Engine;
 use crate::live::{self, BY_HAND_TAG, LAB_TAG, ROTATES_TAG};

@@ -6,12 +6,13 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::deployments::{self, ApiDeployments};
-use super::found::{api_names, is_own, now_ms};
+use super::found::{api_names, is_own};
 use super::keys::{self, KeyInfo};
 use super::plan::PlanModel;
 use super::stage::{self, StageModel};
 use super::usage::{self, PlanUsage};
 use crate::engine::Engine;
+use crate::history::now_ms;
 use crate::{live, status};
 
 /// What is live of a lab's gateway.

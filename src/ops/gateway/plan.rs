@@ -8,11 +8,12 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::edit::{Done, Preview, Settings, drift_note, toml_value, unchanged};
-use super::found::{self, api_names, patiently};
+use super::found::{self, api_names};
 use super::patch::{Patch, Verb, escaped, told};
 use super::plan_key::{MethodLimit, PlanKey, STAGES, check_offset};
 use super::{rules, stage};
 use crate::deploy::leased;
+use crate::deploy::patiently;
 use crate::engine::Engine;
 use crate::live;
 

@@ -14,9 +14,10 @@ use labdeck_lab::blueprint::SavedRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::edit::Done;
-use super::found::{self, api_names, patiently};
+use super::found::{self, api_names};
 use super::keys::{self, KeyInfo};
 use super::plan::PlanModel;
+use crate::deploy::patiently;
 use crate::deploy::{self, leased};
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG, ROTATES_TAG, VERIFIED_TAG, existing};

@@ -8,11 +8,12 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::edit::{Done, Preview, Settings, drift_note, toml_value, unchanged};
-use super::found::{self, Place, patiently};
+use super::found::{self, Place};
 use super::patch::{Patch, told, unescaped};
 use super::rules;
 use super::stage_key::{MethodKey, StageKey};
 use crate::deploy::leased;
+use crate::deploy::patiently;
 use crate::engine::Engine;
 use crate::{live, prices};
 

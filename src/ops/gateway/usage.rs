@@ -12,11 +12,12 @@ use time::{Date, Duration, Month, OffsetDateTime};
 
 use super::edit::Done;
 use super::estimate::{self, Forecast};
-use super::found::{now_ms, patiently};
 use super::plan::{self, PlanModel};
 use super::{rules, sent};
 use crate::deploy::leased;
+use crate::deploy::patiently;
 use crate::engine::Engine;
+use crate::history::now_ms;
 use crate::live;
 
 const DATE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");

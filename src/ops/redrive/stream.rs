@@ -12,7 +12,7 @@ use aws_sdk_lambda::types::InvocationType;
 use base64::Engine as _;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Follows, Mapping};
+use labdeck_lab::blueprint::Mapping;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +43,7 @@ pub(super) async fn redrive(
     let Some(url) = queue_url(engine, queue).await? else {
         return Err(Failure::new(FailureKind::NotFound, what, "the queue does not exist"));
     };
-    let released = blueprint.stages.iter().find(|stage| stage.follows == Follows::Release);
-    let alias = released.map(|stage| stage.alias.clone());
+    let alias = blueprint.released_stage().map(|stage| stage.alias.clone());
     let sqs = engine.target.sqs();
     let (mut moved, mut empty) = (0, 0);
     while empty < EMPTY_RECEIVES {

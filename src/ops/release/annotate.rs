@@ -34,10 +34,8 @@ pub(super) enum Back {
 /// The functions of a lab go back together: when one has a split, only splits end; otherwise the
 /// newest release is taken back, and functions that it did not move stay.
 pub(super) fn ways_back(functions: &[FunctionStatus], alias: &str) -> Vec<Back> {
-    let of = |function: &'_ FunctionStatus| {
-        function.aliases.iter().position(|a| a.name == alias).map(|at| function.aliases[at].clone())
-    };
-    let aliases: Vec<Option<AliasStatus>> = functions.iter().map(of).collect();
+    let aliases: Vec<Option<&AliasStatus>> =
+        functions.iter().map(|function| function.alias(alias)).collect();
     let split = aliases.iter().flatten().any(|alias| alias.canary.is_some());
     let newest = aliases
         .iter()
@@ -122,9 +120,7 @@ pub(super) fn newest_move(functions: &[FunctionStatus], alias: &str) -> Option<u
 
 /// Whether the newest move of `alias` moved this function and can be taken back.
 pub(super) fn undoable(function: &FunctionStatus, alias: &str, newest: Option<u64>) -> bool {
-    let Some(alias) = function.aliases.iter().find(|status| status.name == alias) else {
-        return false;
-    };
+    let Some(alias) = function.alias(alias) else { return false };
     alias.trusted().is_some_and(|pointer| {
         Some(pointer.at_ms) == newest
             && pointer.was.versions().all(|version| has_version(function, version))

@@ -107,8 +107,9 @@ fn published(function: &FunctionStatus) -> impl Iterator<Item = Happening> + '_ 
 
 /// The moves that the alias keeps: the last one, and each that replaced a release.
 fn kept(function: &FunctionStatus, alias: &str) -> Vec<Happening> {
-    let found = function.aliases.iter().find(|one| one.name == alias);
-    let Some(pointer) = found.and_then(|one| one.pointer.as_ref()) else { return Vec::new() };
+    let Some(pointer) = function.alias(alias).and_then(|one| one.pointer.as_ref()) else {
+        return Vec::new();
+    };
     let ms = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
     let who = Some(pointer.by.clone()).filter(|by| !by.is_empty());
     let mut all = vec![Happening {

@@ -13,18 +13,8 @@ use super::pointer::base36;
 pub struct Mark {
     /// The step that runs, from 0.
     pub step: usize,
-    /// Shares of the traffic in percent.
-    pub steps: Vec<f64>,
-    /// How long each step holds, in seconds.
-    pub hold_s: u32,
-    /// How sure a verdict is, in percent.
-    pub confidence: f64,
-    /// Highest share of failures in percent.
-    pub error_limit: Option<f64>,
-    /// See [`Canary::tolerance`].
-    pub tolerance: f64,
-    /// See [`Canary::slowdown`].
-    pub slowdown: f64,
+    /// Its plan. What the alias does not keep is empty: alarms and traffic.
+    pub plan: Canary,
     /// When it was begun, in ms since the epoch.
     pub begun_ms: u64,
 }
@@ -32,43 +22,32 @@ pub struct Mark {
 impl Mark {
     /// The mark of a canary that is at this step of its plan.
     pub fn new(plan: &Canary, step: usize, begun_ms: u64) -> Self {
-        Self {
-            step,
-            steps: plan.steps.clone(),
-            hold_s: plan.hold_s,
-            confidence: plan.confidence,
-            error_limit: plan.error_limit,
-            tolerance: plan.tolerance,
-            slowdown: plan.slowdown,
-            begun_ms,
-        }
+        let plan = Canary { alarms: Vec::new(), traffic: None, ..plan.clone() };
+        Self { step, plan, begun_ms }
     }
 
-    /// The plan that it was begun with; what the alias does not keep (alarms, traffic) is the lab's.
-    pub fn plan(&self, lab: &Canary) -> Canary {
-        Canary {
-            steps: self.steps.clone(),
-            hold_s: self.hold_s,
-            confidence: self.confidence,
-            error_limit: self.error_limit,
-            tolerance: self.tolerance,
-            slowdown: self.slowdown,
-            alarms: lab.alarms.clone(),
-            traffic: lab.traffic.clone(),
-        }
+    /// The plan that it was begun with; what the alias does not keep is the lab's.
+    pub fn plan_of(&self, lab: &Canary) -> Canary {
+        Canary { alarms: lab.alarms.clone(), traffic: lab.traffic.clone(), ..self.plan.clone() }
+    }
+
+    /// The share of the step that runs, in percent.
+    pub fn percent(&self) -> f64 {
+        self.plan.steps.get(self.step).copied().unwrap_or_default()
     }
 
     pub(super) fn encode(&self) -> String {
-        let steps: Vec<String> = self.steps.iter().map(f64::to_string).collect();
-        let limit = self.error_limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+        let plan = &self.plan;
+        let steps: Vec<String> = plan.steps.iter().map(f64::to_string).collect();
+        let limit = plan.error_limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
         format!(
             "{}/{}/{}/{}/{limit}/{}/{}/{}",
             self.step,
             steps.join("-"),
-            self.hold_s,
-            self.confidence,
-            self.tolerance,
-            self.slowdown,
+            plan.hold_s,
+            plan.confidence,
+            plan.tolerance,
+            plan.slowdown,
             base36(self.begun_ms)
         )
     }
@@ -80,24 +59,25 @@ impl Mark {
             return None;
         };
         let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-        let mark = Self {
-            step: step.parse().ok()?,
+        let plan = Canary {
             steps: steps.split('-').map(number).collect::<Option<_>>()?,
             hold_s: hold.parse().ok()?,
             confidence: number(confidence)?,
             error_limit: if limit == "-" { None } else { Some(number(limit)?) },
             tolerance: number(tolerance)?,
             slowdown: number(slowdown)?,
-            begun_ms: u64::from_str_radix(begun, 36).ok()?,
+            alarms: Vec::new(),
+            traffic: None,
         };
-        let limit = mark.error_limit.is_none_or(|limit| (0.0..100.0).contains(&limit));
-        let sound = check_steps(&mark.steps).is_ok()
-            && mark.step < mark.steps.len()
-            && (50.0..100.0).contains(&mark.confidence)
-            && mark.tolerance > 0.0
-            && mark.slowdown > 1.0
-            && limit;
-        sound.then_some(mark)
+        let step = step.parse().ok()?;
+        let begun_ms = u64::from_str_radix(begun, 36).ok()?;
+        let sound = check_steps(&plan.steps).is_ok()
+            && step < plan.steps.len()
+            && (50.0..100.0).contains(&plan.confidence)
+            && plan.tolerance > 0.0
+            && plan.slowdown > 1.0
+            && plan.error_limit.is_none_or(|limit| (0.0..100.0).contains(&limit));
+        sound.then_some(Self { step, plan, begun_ms })
     }
 }
 
@@ -112,7 +92,7 @@ mod tests {
                 Canary { error_limit: limit, steps: vec![0.5, 12.25, 99.0], ..Canary::default() };
             let mark = Mark::new(&plan, 2, 1_795_168_800_123);
             assert_eq!(Mark::decode(&mark.encode()), Some(mark.clone()), "{}", mark.encode());
-            assert_eq!(mark.plan(&Canary::default()), plan);
+            assert_eq!(mark.plan_of(&Canary::default()), plan);
         }
     }
 

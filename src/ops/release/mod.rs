@@ -27,6 +27,7 @@ pub use moves::{Begun, Scope};
 use outcome::ReleaseOutcome;
 pub(crate) use publish::wait_until_ready;
 
+use crate::danger::released_alias;
 use crate::engine::Engine;
 use crate::status::{self, LabStatus};
 
@@ -90,7 +91,7 @@ pub(crate) async fn promote_from(
 
 /// The guarded canary that runs, or that was left to itself; `None` where the release has none.
 pub fn begun_canary(blueprint: &Blueprint, status: &LabStatus) -> Option<Begun> {
-    moves::begun(&status.functions, &Scope::of(blueprint).ok()?.alias)
+    moves::begun(&status.functions, released_alias(blueprint)?)
 }
 
 /// Refuses a second canary beside one that runs.

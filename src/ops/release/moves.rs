@@ -30,8 +30,7 @@ pub struct Scope {
 impl Scope {
     /// The scope of `blueprint`: the alias of its first stage that follows a release.
     pub fn of(blueprint: &Blueprint) -> Result<Self> {
-        let released = |stage: &&labdeck_lab::blueprint::Stage| stage.follows == Follows::Release;
-        let Some(first) = blueprint.stages.iter().find(released) else {
+        let Some(first) = blueprint.released_stage() else {
             return Err(Failure::new(
                 FailureKind::Refused,
                 format!("releasing lab {}", blueprint.name),
@@ -367,7 +366,7 @@ fn aliases<'a>(
             if !function.exists {
                 return Err(missing(&format!("function {}", function.name), "does not exist"));
             }
-            let alias = function.aliases.iter().find(|alias| alias.name == scope.alias);
+            let alias = function.alias(&scope.alias);
             alias.map(|alias| (function, alias)).ok_or_else(|| {
                 missing(
                     &format!("function {}", function.name),

@@ -78,6 +78,13 @@ pub struct FunctionStatus {
     pub aliases: Vec<AliasStatus>,
 }
 
+impl FunctionStatus {
+    /// Its alias of this name.
+    pub fn alias(&self, name: &str) -> Option<&AliasStatus> {
+        self.aliases.iter().find(|alias| alias.name == name)
+    }
+}
+
 /// A published version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VersionStatus {

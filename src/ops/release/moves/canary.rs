@@ -10,8 +10,7 @@ use crate::status::{FunctionStatus, LabStatus};
 ///
 /// Where the share is the same already, the mark alone is written.
 pub fn guarded(status: &LabStatus, scope: &Scope, mark: &Mark, stamp: &Stamp) -> Result<Moves> {
-    let share = mark.steps.get(mark.step).copied().unwrap_or_default();
-    let mut moves = shift(status, scope, share, stamp)?;
+    let mut moves = shift(status, scope, mark.percent(), stamp)?;
     if moves.changes.is_empty() {
         let what = format!("guarding the canary of lab {}", status.lab);
         let live = aliases(status, scope, &what)?;
@@ -52,7 +51,7 @@ pub struct Begun {
 pub fn begun(functions: &[FunctionStatus], alias: &str) -> Option<Begun> {
     let marked = || {
         functions.iter().filter_map(|function| {
-            let alias = function.aliases.iter().find(|one| one.name == alias)?;
+            let alias = function.alias(alias)?;
             alias.canary.as_ref()?;
             let pointer = alias.trusted()?;
             Some((function, pointer, pointer.mark.as_ref()?))
@@ -78,7 +77,7 @@ pub fn refuse_second(status: &LabStatus, scope: &Scope) -> Result<()> {
     let why = format!(
         "{who} began one already; it is at step {} of {}",
         begun.mark.step + 1,
-        begun.mark.steps.len()
+        begun.mark.plan.steps.len()
     );
     Err(Failure::new(FailureKind::Refused, what, why).next(format!(
         "go on with it (labdeck release {0} canary --resume), give it everything \
