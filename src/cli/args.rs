@@ -3,6 +3,7 @@
 mod audit;
 mod canary;
 mod gateway;
+mod request;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
 pub use gateway::{KeysArgs, KeysCommand, PlansArgs, PlansCommand, StagesArgs, StagesCommand};
+pub use request::RequestArgs;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
 ///
@@ -330,29 +332,7 @@ pub enum CloudCommand {
     Env,
 }
 
-/// Arguments of `request`.
-#[derive(Debug, Args)]
-pub struct RequestArgs {
-    /// The lab.
-    pub lab: String,
-    /// The saved request; without it they are listed.
-    pub name: Option<String>,
-    /// The stage; without it the lab's last one, usually `prod`.
-    #[arg(long, short)]
-    pub stage: Option<String>,
-    /// A variable of the request.
-    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
-    pub variables: Vec<(String, String)>,
-    /// How often.
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub count: u64,
-    /// How many at once.
-    #[arg(short = 'c', long = "concurrency", value_name = "C", default_value_t = 1,
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub concurrency: u16,
-}
-
+/// `NAME=VALUE`.
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),

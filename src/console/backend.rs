@@ -1,6 +1,5 @@
 //! Effects to tasks to messages: the one place where the console calls the rooms below it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -485,7 +484,8 @@ async fn exchange(
     saved: &SavedRequest,
     stage: &str,
 ) -> Result<Exchange> {
-    let outgoing = request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+    let outgoing =
+        request::prepare(engine, blueprint, saved, stage, &request::Given::default()).await?;
     request::send(engine, outgoing).await
 }
 

@@ -414,10 +414,7 @@ pub fn exchange() -> Exchange {
         request: OutgoingRequest {
             method: "GET".to_owned(),
             url: "http://127.0.0.1:4566/restapis/f6g7h8i9j0/dev/_user_request_/orders".to_owned(),
-            headers: Vec::new(),
-            body: None,
-            key: None,
-            origin: None,
+            ..OutgoingRequest::default()
         },
         sent_ms: NOW_MS - 5_000,
         status: 200,
@@ -426,7 +423,7 @@ pub fn exchange() -> Exchange {
         body_bytes: 59,
         timings: Timings { connect_ms: 0.1, first_byte_ms: 1.9, total_ms: 2.1 },
         request_id: Some("6b1c7d6e".to_owned()),
-        explanation: None,
+        ..Exchange::default()
     }
 }
 

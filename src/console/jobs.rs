@@ -1,6 +1,6 @@
 //! Jobs: the long work of the rooms below, with its questions on the way to the person.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
@@ -203,7 +203,8 @@ pub async fn run(
         }
         JobKind::Burst { request, stage, count, concurrency } => {
             let outgoing =
-                request::prepare(engine, blueprint, &request, &stage, &BTreeMap::new()).await?;
+                request::prepare(engine, blueprint, &request, &stage, &request::Given::default())
+                    .await?;
             let name = &request.name;
             request::burst(engine, name, outgoing, count, concurrency, reporter, cancel)
                 .await

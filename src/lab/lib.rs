@@ -8,6 +8,7 @@ mod links;
 mod manifest;
 mod names;
 mod openapi;
+mod own;
 mod prefix;
 mod problem;
 pub mod references;
@@ -23,6 +24,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use blueprint::Blueprint;
+pub use own::read_requests;
 pub use prefix::{PrefixError, check_prefix};
 pub use problem::{Problem, Problems};
 

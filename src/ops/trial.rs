@@ -1,6 +1,6 @@
 //! The gateway's own method test: a request through the definition as it is now, deployed or not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use aws_sdk_apigateway::types::Resource;
 use labdeck_aws::{Failure, FailureKind, Result};
@@ -56,7 +56,8 @@ pub async fn test(
 ) -> Result<MethodTest> {
     // The gateway does not ask for a key here, which may not exist yet.
     let keyless = SavedRequest { key: None, ..saved.clone() };
-    let outgoing = request::prepare(engine, blueprint, &keyless, stage, &BTreeMap::new()).await?;
+    let outgoing =
+        request::prepare(engine, blueprint, &keyless, stage, &request::Given::default()).await?;
     let origin = outgoing.origin.unwrap_or_default();
     let below = outgoing.url.strip_prefix(&origin.base_url).unwrap_or(&outgoing.url);
     let path = below.split('?').next().unwrap_or(below);

@@ -1,6 +1,5 @@
 //! Walking a lab: runs what a step stands for, then the check that proves it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -322,7 +321,8 @@ async fn seen(engine: &Engine, blueprint: &Blueprint, shown: &Shown) -> Seen {
     let answer = async {
         let saved = find(blueprint, &shown.request)?;
         let stage = &shown.stage;
-        let outgoing = request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+        let outgoing =
+            request::prepare(engine, blueprint, saved, stage, &request::Given::default()).await?;
         request::send(engine, outgoing).await
     };
     match answer.await {
@@ -347,7 +347,8 @@ async fn sent(
     cancel: CancellationToken,
 ) -> Result<StepOutcome> {
     let saved = find(blueprint, name)?;
-    let outgoing = request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+    let outgoing =
+        request::prepare(engine, blueprint, saved, stage, &request::Given::default()).await?;
     if traffic.count <= 1 {
         return Ok(StepOutcome::Sent(Box::new(request::send(engine, outgoing).await?)));
     }

@@ -41,7 +41,7 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::RightSize(_)
         | Command::Logs(_) => true,
         Command::Audit(audit) => audit.follow,
-        Command::Request(request) => request.count > 1,
+        Command::Request(request) => request.count > 1 || request.all,
         Command::Release(release) => matches!(release.command, ReleaseCommand::Canary(_)),
         Command::Keys(keys) => matches!(keys.command, Some(KeysCommand::Rotate { .. })),
         _ => false,

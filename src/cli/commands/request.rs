@@ -1,10 +1,9 @@
 //! `request`: sends a saved request, once or many times; without a name lists them.
 
-use std::collections::BTreeMap;
-
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_ops::request;
+use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::request::{self, Given};
 
 use super::show;
 use crate::args::RequestArgs;
@@ -13,8 +12,11 @@ use crate::output::{columns, exit};
 use crate::progress::Display;
 
 /// Sends. An answer with an error status is an answer: the exit status is 1 only when requests got
-/// no answer.
+/// no answer, or one that is not what its request expects.
 pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
+    if args.all {
+        return all(context, args).await;
+    }
     let Some(name) = &args.name else { return list(context, &args.lab) };
     let blueprint = context.blueprint(&args.lab)?;
     let Some(saved) = blueprint.requests.iter().find(|request| &request.name == name) else {
@@ -25,13 +27,13 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
             .next(format!("its requests: {}", known.join(", "))));
     };
     let stage = args.stage.clone().map_or_else(|| default_stage(&blueprint), Ok)?;
-    let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
+    let given = Given { variables: args.variables.iter().cloned().collect(), ..Given::default() };
     let engine = context.engine().await?;
-    let outgoing = request::prepare(&engine, &blueprint, saved, &stage, &variables).await?;
+    let outgoing = request::prepare(&engine, &blueprint, saved, &stage, &given).await?;
     if args.count == 1 {
         let exchange = request::send(&engine, outgoing).await?;
         context.output.result(&exchange, || show::exchange(&exchange));
-        return Ok(exit::DONE);
+        return Ok(if exchange.holds() { exit::DONE } else { exit::FAILED });
     }
     let display = Display::new(context.output);
     let (reporter, cancel) = (display.reporter(), context.cancel.clone());
@@ -42,6 +44,36 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     context.output.result(&summary, || show::bursts(std::slice::from_ref(&summary)));
     let complete = summary.failed == 0 && summary.stopped.is_none();
     Ok(if complete { exit::DONE } else { exit::FAILED })
+}
+
+/// Sends all of them; with text each is told as it ends.
+async fn all(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
+    let blueprint = context.blueprint(&args.lab)?;
+    let stage = args.stage.clone().map_or_else(|| default_stage(&blueprint), Ok)?;
+    let given = Given { variables: args.variables.iter().cloned().collect(), ..Given::default() };
+    let engine = context.engine().await?;
+    let width = |text: fn(&SavedRequest) -> usize| {
+        blueprint.requests.iter().map(text).max().unwrap_or_default()
+    };
+    let names = width(|saved| saved.name.chars().count());
+    let calls = width(|saved| saved.method.len() + 1 + saved.path.chars().count());
+    let rows = request::all(&engine, &blueprint, &stage, &given, &context.cancel, |row| {
+        if !context.output.json {
+            for line in show::row(row, names, calls) {
+                context.output.line(line);
+            }
+        }
+    })
+    .await;
+    let complete = rows.len() == blueprint.requests.len();
+    let holds = complete && rows.iter().all(|row| row.holds);
+    if context.output.json {
+        let result = serde_json::json!({ "stage": stage, "requests": rows, "holds": holds });
+        context.output.value(&result);
+    } else if !complete {
+        context.output.remark(format!("stopped after {} requests", rows.len()));
+    }
+    Ok(if holds { exit::DONE } else { exit::FAILED })
 }
 
 /// The last stage that the lab declares: after `dev` comes `prod`.
@@ -55,7 +87,7 @@ fn default_stage(blueprint: &Blueprint) -> Result<String> {
 fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
     let blueprint = context.blueprint(lab)?;
     context.output.result(&serde_json::json!({ "requests": blueprint.requests }), || {
-        let row = |saved: &labdeck_lab::blueprint::SavedRequest| {
+        let row = |saved: &SavedRequest| {
             let variables: Vec<&str> = request::variables_of(saved).into_iter().collect();
             let uses = if variables.is_empty() {
                 String::new()

@@ -3,8 +3,10 @@
 use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
-use labdeck_ops::request::exchange::{BurstSummary, Exchange};
+use labdeck_ops::request::exchange::{BurstSummary, Exchange, Verdict};
+use labdeck_ops::request::{Outcome, Row};
 use labdeck_ops::status::ChaosStatus;
+use labdeck_telemetry::clean;
 use time::OffsetDateTime;
 
 use crate::output::columns;
@@ -34,6 +36,47 @@ pub fn exchange(exchange: &Exchange) -> Vec<String> {
         text.push(String::new());
         text.push(explanation.clone());
     }
+    if !exchange.verdicts.is_empty() {
+        text.push(String::new());
+        text.extend(exchange.verdicts.iter().map(verdict));
+    }
+    text
+}
+
+/// One thing that was expected of an answer, and whether it holds.
+pub fn verdict(verdict: &Verdict) -> String {
+    let Verdict { what, wanted, got, holds } = verdict;
+    let (wanted, got) = (clean(wanted), clean(got));
+    match (holds, what.as_str()) {
+        (true, "time") => format!("✓ {what} {got} ({wanted})"),
+        (true, _) if wanted == got => format!("✓ {what} {got}"),
+        (true, _) => format!("✓ {what} {got} ({wanted})"),
+        (false, _) => format!("✗ {what} is {got}, expected {wanted}"),
+    }
+}
+
+/// A request of several: a line, and what does not hold below it.
+pub fn row(row: &Row, names: usize, calls: usize) -> Vec<String> {
+    let mark = match (&row.outcome, row.holds) {
+        (Outcome::LeftOut(_), _) => "-",
+        (_, true) => "✓",
+        (_, false) => "✗",
+    };
+    let call = format!("{} {}", row.method, row.path);
+    let (end, below) = match &row.outcome {
+        Outcome::Exchange(exchange) => {
+            let broken = exchange.verdicts.iter().filter(|verdict| !verdict.holds);
+            let below = broken.map(|broken| format!("    {}", verdict(broken))).collect();
+            (format!("{}  {:>8.1} ms", exchange.status, exchange.timings.total_ms), below)
+        }
+        Outcome::Failure(failure) => {
+            let next = failure.next.iter().map(|next| format!("    next: {}", clean(next)));
+            (format!("no answer: {}", clean(&failure.why)), next.collect())
+        }
+        Outcome::LeftOut(why) => (format!("left out, {why}"), Vec::new()),
+    };
+    let mut text = vec![format!("{mark} {:names$}  {call:calls$}  {end}", row.name)];
+    text.extend::<Vec<String>>(below);
     text
 }
 

@@ -1,6 +1,8 @@
 //! What is done with a lab: saved requests and events, chaos, checks, steps.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +34,80 @@ pub struct SavedRequest {
     pub before: Vec<String>,
     /// Values taken from the answer: variable and JSON path (`$.pet.id`).
     pub capture: BTreeMap<String, String>,
+    /// What its answer must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// Whether it is a person's own instead of the lab's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
+}
+
+/// What the answer to a saved request must be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Expect {
+    /// Its status, or class of statuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ExpectedStatus>,
+    /// Its headers: names in small letters, and values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Its values by JSON path (`$.count`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub json: BTreeMap<String, Value>,
+    /// The longest that it may take, in ms, connecting included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<u32>,
+}
+
+/// A status that is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ExpectedStatus {
+    /// This one, 100–599.
+    Code(u16),
+    /// Every one that begins with this digit, 1–5.
+    #[serde(serialize_with = "as_class")]
+    Class(u16),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn as_class<S: serde::Serializer>(class: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&ExpectedStatus::Class(*class))
+}
+
+impl ExpectedStatus {
+    /// Whether `status` is what is expected.
+    pub fn holds(self, status: u16) -> bool {
+        match self {
+            Self::Code(code) => status == code,
+            Self::Class(class) => status / 100 == class,
+        }
+    }
+}
+
+impl fmt::Display for ExpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "{code}"),
+            Self::Class(class) => write!(f, "{class}xx"),
+        }
+    }
+}
+
+impl FromStr for ExpectedStatus {
+    type Err = String;
+
+    /// `404`, or a class such as `2xx`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let class = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX"));
+        let found = match class {
+            Some(class) => {
+                class.parse().ok().filter(|class| (1..=5).contains(class)).map(Self::Class)
+            }
+            None => text.parse().ok().filter(|code| (100..=599).contains(code)).map(Self::Code),
+        };
+        found.ok_or_else(|| "expected a status from 100 to 599, or a class such as 2xx".to_owned())
+    }
 }
 
 /// An event with which a function is invoked directly.

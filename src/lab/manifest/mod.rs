@@ -5,6 +5,7 @@ mod checks;
 mod course;
 mod events;
 mod gateway;
+mod requests;
 mod resources;
 mod steps;
 
@@ -19,6 +20,7 @@ use crate::section::{Context, Later, Section, Text};
 use crate::syntax;
 
 pub(crate) use gateway::Document;
+pub(crate) use requests::{Whose, requests};
 
 /// Days that log groups are kept when `log_retention_days` is left out.
 const DEFAULT_RETENTION_DAYS: i64 = 7;
@@ -45,7 +47,7 @@ pub(crate) fn read(dir: &Path, text: &str, findings: &mut Findings) -> Manifest 
     let (root, damage) = syntax::parse(text, findings);
     let damaged = damage.any();
     let context = Context::new(text, damage, findings);
-    let section = Section::root(&context, root.get_ref());
+    let section = Section::root(&context, crate::MANIFEST, root.get_ref());
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     context.check(names::LAB, &name, 0);
 
@@ -77,7 +79,7 @@ pub(crate) fn read(dir: &Path, text: &str, findings: &mut Findings) -> Manifest 
         keys: gateway::keys(&section),
         plans,
         canary: canary::canary(&section),
-        requests: course::requests(&section),
+        requests: requests(&section, Whose::Lab),
         events: course::events(&section),
         chaos: course::chaos(&section),
         checks: checks::checks(&section),

@@ -183,9 +183,9 @@ pub(crate) struct Section<'c, 'a, 'i> {
 }
 
 impl<'c, 'a, 'i> Section<'c, 'a, 'i> {
-    /// The whole file.
-    pub(crate) fn root(context: &'c Context<'a>, table: &'c DeTable<'i>) -> Self {
-        Self::new(context, "`lab.toml`".to_owned(), String::new(), 0, table)
+    /// The whole file; `called` is what messages call it.
+    pub(crate) fn root(context: &'c Context<'a>, called: &str, table: &'c DeTable<'i>) -> Self {
+        Self::new(context, format!("`{called}`"), String::new(), 0, table)
     }
 
     fn new(

@@ -44,7 +44,7 @@ impl Steady {
             let why = format!("the lab has no such request; it has {}", known.join(", "));
             return Err(Failure::new(FailureKind::NotFound, what, why));
         };
-        let none = std::collections::BTreeMap::new();
+        let none = request::Given::default();
         let outgoing = request::prepare(engine, blueprint, saved, stage, &none).await?;
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();

@@ -12,12 +12,11 @@ use labdeck_lab::blueprint::{Source, UsagePlan};
 use serde_json::{Map, Value};
 
 use super::Finding;
-use super::requests::differing;
 use crate::deploy::definition;
 use crate::engine::Engine;
 use crate::live::existing;
 use crate::redrive::queue_url;
-use crate::request::text_of;
+use crate::request::{expect, text_of};
 use crate::{live, status};
 
 pub(super) async fn variant(
@@ -150,7 +149,7 @@ pub(super) async fn item(
     let Some(item) = answer.item() else {
         return Ok(Finding::new(false, "there is no such item"));
     };
-    Ok(match differing(&plain(item), json) {
+    Ok(match expect::broken(&expect::values(Some(&plain(item)), json)) {
         Some(why) => Finding::new(false, why),
         None => Finding::new(true, "the item is as expected"),
     })

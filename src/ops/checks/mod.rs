@@ -7,7 +7,7 @@ mod status;
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::{Check, Condition};
+use labdeck_lab::blueprint::{Check, Condition, Expect, ExpectedStatus};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -79,7 +79,12 @@ async fn evaluate(
     let finding = match &check.condition {
         Condition::Absent => absent(engine, blueprint).await,
         Condition::Request { request, stage, status, json, headers } => {
-            let expected = requests::Expected { status: *status, json, headers };
+            let expected = Expect {
+                status: Some(ExpectedStatus::Code(*status)),
+                headers: headers.clone(),
+                json: json.clone(),
+                within_ms: None,
+            };
             requests::answers(engine, blueprint, request, stage, &expected).await
         }
         Condition::Distinct { request, stage, count, path, at_least } => {

@@ -9,16 +9,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::logs::sum_of;
-use super::requests::Expected;
 use super::status::of_status;
 use super::*;
 use crate::release::pointer::{Pointer, Split};
-use crate::request::exchange::{Exchange, OutgoingRequest, Timings};
+use crate::request::exchange::Exchange;
 use crate::status::{AliasStatus, ChaosStatus, FunctionStatus, VersionStatus};
 
 fn judged(exchange: &Exchange, status: u16, json: &BTreeMap<String, Value>) -> Finding {
-    let headers = BTreeMap::new();
-    requests::judged(exchange, &Expected { status, json, headers: &headers })
+    let status = Some(ExpectedStatus::Code(status));
+    requests::judged(exchange, &Expect { status, json: json.clone(), ..Expect::default() })
 }
 
 fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
@@ -114,24 +113,7 @@ fn chaos_conditions_name_the_switches() {
 }
 
 fn exchange(status: u16, body: &str) -> Exchange {
-    Exchange {
-        request: OutgoingRequest {
-            method: "GET".into(),
-            url: String::new(),
-            headers: vec![],
-            body: None,
-            key: None,
-            origin: None,
-        },
-        sent_ms: 0,
-        status,
-        headers: vec![],
-        body: body.into(),
-        body_bytes: body.len(),
-        timings: Timings::default(),
-        request_id: None,
-        explanation: None,
-    }
+    Exchange { status, body: body.into(), body_bytes: body.len(), ..Exchange::default() }
 }
 
 #[test]
@@ -140,11 +122,11 @@ fn answers_are_compared_by_status_and_path() {
         BTreeMap::from([("$.count".to_owned(), json!(3)), ("$.user".to_owned(), json!("a"))]);
     assert!(judged(&exchange(200, r#"{"count": 3.0, "user": "a"}"#), 200, &wanted).holds);
     let reason = |body: &str| judged(&exchange(200, body), 200, &wanted).reason;
-    assert_eq!(reason(r#"{"count": 4, "user": "a"}"#), "$.count is 4 instead of 3");
-    assert_eq!(reason(r#"{"user": "a"}"#), "its body has no $.count, 3 is expected");
-    assert_eq!(reason("<html>"), "it answered 200, but its body is not JSON");
+    assert_eq!(reason(r#"{"count": 4, "user": "a"}"#), "$.count is 4 instead of 3.");
+    assert_eq!(reason(r#"{"user": "a"}"#), "$.count is nothing instead of 3.");
+    assert_eq!(reason("<html>"), "$.count is a body that is not JSON instead of 3.");
     let reason = judged(&exchange(503, "{}"), 200, &BTreeMap::new()).reason;
-    assert_eq!(reason, "it answered 503 instead of 200.");
+    assert_eq!(reason, "status is 503 instead of 200.");
 }
 
 #[test]

@@ -251,7 +251,7 @@ async fn probe(
     };
     let Some(mut saved) = found else { return Ok(None) };
     saved.key = None;
-    let none = std::collections::BTreeMap::new();
+    let none = request::Given::default();
     let mut outgoing = request::prepare(engine, blueprint, &saved, stage, &none).await?;
     outgoing.key = Some(value.clone());
     Ok(Some(outgoing))

@@ -8,8 +8,8 @@ use labdeck_lab::blueprint::SavedRequest;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use super::earlier;
 use super::exchange::Exchange;
-use super::prepare::used;
 
 /// The requests that are sent before `saved`, each once and behind those before itself.
 ///
@@ -54,16 +54,6 @@ pub(super) fn is_needed(earlier: &SavedRequest, given: &BTreeMap<String, String>
     earlier.capture.is_empty() || earlier.capture.keys().any(|name| !given.contains_key(name))
 }
 
-/// The variables of a request: what was captured, and over it what was given.
-pub(super) fn values_for(
-    saved: &SavedRequest,
-    captured: &BTreeMap<String, String>,
-    given: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let value = |name: &str| given.get(name).or_else(|| captured.get(name)).cloned();
-    used(saved).into_iter().filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
-}
-
 /// Takes what `earlier` captures out of its answer.
 ///
 /// # Errors
@@ -95,14 +85,9 @@ pub(super) fn capture(
         let Some(value) = found.first() else {
             return Err(bad(format!("its answer has no {path}: {}", exchange.body)));
         };
-        values.insert(name.clone(), text_of(value));
+        values.insert(name.clone(), earlier::text_of(value));
     }
     Ok(())
-}
-
-/// A JSON value as text: a text without its quotes.
-pub(crate) fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -146,13 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_captured_fills_variables_and_what_is_given_comes_first() {
+    fn what_is_captured_becomes_a_variable_unless_it_was_given() {
         let (saved, earlier) = (request("get", &["add"]), request("add", &[]));
         let mut values = BTreeMap::new();
         capture(&saved, &earlier, &answered(201, r#"{"pet":{"id":"p1"}}"#), &mut values).unwrap();
-        assert_eq!(values_for(&saved, &values, &BTreeMap::new())["id"], "p1");
+        assert_eq!(values["id"], "p1");
         let given = BTreeMap::from([("id".to_owned(), "p2".to_owned())]);
-        assert_eq!(values_for(&saved, &values, &given)["id"], "p2");
         assert!(!is_needed(&earlier, &given));
         assert!(is_needed(&earlier, &BTreeMap::new()));
         capture(&saved, &earlier, &answered(200, r#"{"pet":{"id":7}}"#), &mut values).unwrap();

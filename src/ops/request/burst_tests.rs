@@ -49,7 +49,7 @@ async fn serve(per_connection: u64) -> (String, Arc<AtomicU64>) {
 
 fn request(url: &str) -> OutgoingRequest {
     let (method, url) = ("GET".to_owned(), url.to_owned());
-    OutgoingRequest { method, url, headers: vec![], body: None, key: None, origin: None }
+    OutgoingRequest { method, url, ..OutgoingRequest::default() }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use labdeck_lab::blueprint::Expect;
 use serde::{Serialize, Serializer};
 
 /// A request as it is sent: everything resolved.
@@ -23,6 +24,12 @@ pub struct OutgoingRequest {
     /// Where it came from, which lets an error answer be explained in the lab's own words.
     #[serde(skip)]
     pub origin: Option<Origin>,
+    /// The saved request's name; empty where there is none.
+    #[serde(skip)]
+    pub name: String,
+    /// What its answer must be.
+    #[serde(skip)]
+    pub expect: Option<Expect>,
 }
 
 /// The value of an API key. Whatever shows it masks it.
@@ -136,6 +143,29 @@ pub struct Exchange {
     pub request_id: Option<String>,
     /// What an error answer of the gateway means, and what to do, where it is one.
     pub explanation: Option<String>,
+    /// Whether the answer is what the saved request expects, point by point.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Exchange {
+    /// Whether everything that was expected of the answer holds; also where nothing was.
+    pub fn holds(&self) -> bool {
+        self.verdicts.iter().all(|verdict| verdict.holds)
+    }
+}
+
+/// Whether an answer keeps one thing that was expected of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// What of the answer: `status`, `header NAME`, a JSON path, or `time`.
+    pub what: String,
+    /// What was expected.
+    pub wanted: String,
+    /// What it is.
+    pub got: String,
+    /// Whether that is what was expected.
+    pub holds: bool,
 }
 
 /// How long the parts of an exchange took, in ms.

@@ -141,9 +141,6 @@ mod tests {
         OutgoingRequest {
             method: "GET".into(),
             url: "http://h/prod/goodbye?x=1".into(),
-            headers: vec![],
-            body: None,
-            key: None,
             origin: Some(Origin {
                 lab: "greet".into(),
                 api: "greet-stateless".into(),
@@ -153,6 +150,7 @@ mod tests {
                 routes: vec!["GET /greet".into()],
                 functions: vec!["greet-stateless".into()],
             }),
+            ..OutgoingRequest::default()
         }
     }
 

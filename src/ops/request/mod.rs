@@ -1,9 +1,12 @@
 //! Requests: one, or many.
 
+mod all;
 mod allowed;
 mod before;
 mod burst;
+mod earlier;
 pub mod exchange;
+pub mod expect;
 mod explain;
 mod key;
 mod prepare;
@@ -18,12 +21,14 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{SavedRequest, Stage};
 use tokio_util::sync::CancellationToken;
 
+pub use all::{Outcome, Row, all};
 pub use allowed::may_change;
-pub(crate) use before::text_of;
 pub use burst::{MOST_AT_ONCE, MOST_REQUESTS};
+pub use earlier::answers_of;
+pub(crate) use earlier::text_of;
 pub use key::value as key_value;
 pub(crate) use key::value_of as key_value_of;
-pub use prepare::used as variables_of;
+pub use prepare::variables_of;
 
 use exchange::{BurstSummary, Exchange, Origin, OutgoingRequest};
 
@@ -41,32 +46,46 @@ pub(crate) async fn download(url: &str) -> Result<bytes::Bytes> {
 /// Resolves `saved` for a stage: its URL, its variables, its encoding, the value of its key.
 ///
 /// The requests that come before it are sent, in their order, and what they capture fills its variables;
-/// `variables` come first. A request before is left out when everything that it captures was given.
+/// what is given comes first. A request before is left out when everything that it captures was given.
 ///
 /// # Errors
-/// Invalid when a variable has no value or is not used, when a part can't be sent, or when a request
-/// before is not answered as it must be; `NotFound` when the API, the stage or the key is not deployed.
+/// Invalid when a variable has no value or is not used, when an answer that one is taken from is not
+/// there, when a part can't be sent, or when a request before is not answered as it must be; `NotFound`
+/// when the API, the stage or the key is not deployed.
 pub async fn prepare(
     engine: &Engine,
     blueprint: &Blueprint,
     saved: &SavedRequest,
     stage: &str,
-    variables: &BTreeMap<String, String>,
+    given: &Given,
 ) -> Result<OutgoingRequest> {
     let before = before::in_order(blueprint, saved)?;
-    prepare::check_known(saved, &before, variables)?;
+    prepare::check_known(saved, &before, &given.variables)?;
     let place = Place::of(engine, blueprint, stage, &saved.name).await?;
     let mut values = BTreeMap::new();
+    let mut answers = Vec::new();
     for earlier in before {
-        if !before::is_needed(earlier, variables) {
+        if !before::is_needed(earlier, &given.variables) {
             continue;
         }
-        let request =
-            place.outgoing(earlier, &before::values_for(earlier, &values, variables)).await?;
+        let filled = earlier::filled(blueprint, earlier, &values, given, &answers)?;
+        let request = place.outgoing(earlier, &filled).await?;
         let exchange = send(engine, request).await?;
         before::capture(saved, earlier, &exchange, &mut values)?;
+        answers.push(exchange);
     }
-    place.outgoing(saved, &before::values_for(saved, &values, variables)).await
+    let filled = earlier::filled(blueprint, saved, &values, given, &answers)?;
+    place.outgoing(saved, &filled).await
+}
+
+/// What fills the variables of a request beside its own defaults and what requests before it capture.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Values by variable; they come before all others.
+    pub variables: BTreeMap<String, String>,
+    /// The last answers by the name of their request, for variables such as `{{pet.id}}`;
+    /// [`answers_of`] says which are needed.
+    pub answers: BTreeMap<String, Exchange>,
 }
 
 /// A lab on a target, for one stage.
@@ -149,7 +168,10 @@ async fn sent(engine: &Engine, request: OutgoingRequest) -> Result<Exchange> {
         }
         answer => answer,
     };
-    let exchange = answer.map_err(|error| error.failure)?;
+    let mut exchange = answer.map_err(|error| error.failure)?;
+    if let Some(expect) = &exchange.request.expect {
+        exchange.verdicts = expect::judge(expect, &exchange);
+    }
     counter.note(exchange.status);
     Ok(exchange)
 }
@@ -198,7 +220,7 @@ pub async fn compare(
 ) -> Result<Vec<BurstSummary>> {
     let mut prepared = Vec::with_capacity(requests.len());
     for saved in requests {
-        let request = prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+        let request = prepare(engine, blueprint, saved, stage, &Given::default()).await?;
         prepared.push((saved.name.clone(), request));
     }
     let mut summaries = Vec::with_capacity(prepared.len());
@@ -220,10 +242,7 @@ pub async fn date_of(url: &str) -> Option<String> {
     let request = OutgoingRequest {
         method: "GET".to_owned(),
         url: url.to_owned(),
-        headers: Vec::new(),
-        body: None,
-        key: None,
-        origin: None,
+        ..OutgoingRequest::default()
     };
     let exchange = send::send_once(request).await.ok()?;
     exchange.headers.into_iter().find(|(name, _)| name == "date").map(|(_, value)| value)

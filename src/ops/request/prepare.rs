@@ -67,6 +67,8 @@ pub(super) fn outgoing(
         body: body.map_err(bad)?,
         key,
         origin: Some(origin),
+        name: saved.name.clone(),
+        expect: saved.expect.clone(),
     };
     super::wire::Prepared::new(&request)?;
     Ok(request)
@@ -94,8 +96,14 @@ pub(super) fn check_known(
     Err(Failure::new(FailureKind::Invalid, format!("preparing request {}", saved.name), why))
 }
 
-/// Names of the variables that a saved request uses.
-pub fn used(saved: &SavedRequest) -> BTreeSet<&str> {
+/// Names of the variables that a saved request uses and that a person may give, without those that are
+/// taken from an earlier answer.
+pub fn variables_of(saved: &SavedRequest) -> BTreeSet<&str> {
+    used(saved).into_iter().filter(|name| !name.contains('.')).collect()
+}
+
+/// Names of all variables that a saved request uses.
+pub(super) fn used(saved: &SavedRequest) -> BTreeSet<&str> {
     let query = saved.query.iter().flat_map(|(name, value)| [name, value]);
     std::iter::once(&saved.path)
         .chain(query)

@@ -61,6 +61,7 @@ pub(super) async fn send_once(request: OutgoingRequest) -> Result<Exchange, Send
         explanation,
         sent_ms,
         request,
+        verdicts: Vec::new(),
     })
 }
 
@@ -91,10 +92,7 @@ pub(super) async fn download(url: &str) -> Result<Bytes, Failure> {
     let request = OutgoingRequest {
         method: "GET".to_owned(),
         url: url.to_owned(),
-        headers: Vec::new(),
-        body: None,
-        key: None,
-        origin: None,
+        ..OutgoingRequest::default()
     };
     // The link is a secret for as long as it works.
     let failed = |why: String| Failure::new(FailureKind::Service, "downloading the code", why);

@@ -47,7 +47,7 @@ pub(super) async fn find(
             let stage = blueprint.stages.first().map(|stage| stage.name.as_str());
             let stage = stage.ok_or_else(|| missing("the lab has no stages".to_owned()))?;
             let outgoing =
-                request::prepare(engine, blueprint, saved, stage, &BTreeMap::new()).await?;
+                request::prepare(engine, blueprint, saved, stage, &request::Given::default()).await?;
             let event = proxied(&outgoing, template, stage);
             Ok(Payload { called: format!("request {}", saved.name), event })
         }

@@ -1,0 +1,52 @@
+//! A person's own requests: a file of `[requests.NAME]` tables as in `lab.toml`, read for a lab.
+
+use std::path::Path;
+
+use crate::blueprint::{Blueprint, SavedRequest};
+use crate::manifest::{Whose, requests};
+use crate::problem::{Findings, Position, Problems};
+use crate::section::{Context, Section};
+use crate::{MOST_MANIFEST_BYTES, links, read_text, syntax};
+
+/// Reads and checks the requests of a file for a lab, whose APIs, keys and requests they may name.
+/// A file that is not there holds none.
+///
+/// # Errors
+/// Every problem of the file with its line; a name that a request of the lab has is one.
+pub fn read_requests(file: &Path, lab: &Blueprint) -> Result<Vec<SavedRequest>, Problems> {
+    if std::fs::symlink_metadata(file)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    {
+        return Ok(Vec::new());
+    }
+    let mut findings = Findings::new(file);
+    let text = match read_text(file, MOST_MANIFEST_BYTES) {
+        Ok(text) => text,
+        Err(message) => {
+            findings.add(Position { line: 1, column: 1 }, message);
+            return Err(Problems(findings.into_sorted()));
+        }
+    };
+    let called = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let own = parse_requests(&text, &called, lab, &mut findings);
+    let problems = findings.into_sorted();
+    if problems.is_empty() { Ok(own) } else { Err(Problems(problems)) }
+}
+
+fn parse_requests(
+    text: &str,
+    called: &str,
+    lab: &Blueprint,
+    findings: &mut Findings,
+) -> Vec<SavedRequest> {
+    let (root, damage) = syntax::parse(text, findings);
+    let context = Context::new(text, damage, findings);
+    let section = Section::root(&context, called, root.get_ref());
+    let own = requests(&section, Whose::Own(&lab.requests));
+    section.finish();
+    let (names, _) = context.into_links();
+    let mut all = lab.clone();
+    all.requests.extend(own.iter().cloned());
+    links::check(&names, text, &all, findings);
+    own
+}
