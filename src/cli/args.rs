@@ -3,6 +3,7 @@
 mod audit;
 mod canary;
 mod gateway;
+mod load;
 mod request;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
 pub use gateway::{KeysArgs, KeysCommand, PlansArgs, PlansCommand, StagesArgs, StagesCommand};
+pub use load::{CompareArgs, LoadArgs};
 pub use request::RequestArgs;
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
@@ -168,6 +170,8 @@ pub enum Command {
     Request(RequestArgs),
     /// Invoke a function with a saved event, once or many times; without a name, list the events.
     Invoke(InvokeArgs),
+    /// Send the same traffic to several requests, stages, versions or URLs, and show them side by side.
+    Compare(CompareArgs),
     /// Publish versions and move the traffic of `prod`.
     Release(ReleaseArgs),
     /// Take `prod` back; short for `release LAB rollback`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use labdeck_ops::deploy::plan::{Plan, Verb};
-use labdeck_ops::progress::{Progress, Reporter};
+use labdeck_ops::progress::{BurstProgress, Progress, Reporter};
 
 use crate::output::Output;
 
@@ -33,7 +33,7 @@ struct State {
     parts: Vec<Part>,
     drawn: Option<Instant>,
     shown: bool,
-    told_requests: u64,
+    told_tenth: u64,
 }
 
 impl Display {
@@ -44,7 +44,7 @@ impl Display {
             parts: Vec::new(),
             drawn: None,
             shown: false,
-            told_requests: 0,
+            told_tenth: 0,
         };
         Self { state: (!output.json).then(|| Arc::new(Mutex::new(state))) }
     }
@@ -131,19 +131,27 @@ impl State {
                 }
                 self.draw_steps(true);
             }
-            Progress::Requests { done, total } => self.requests(done, total),
+            Progress::Burst(burst) => self.burst(&burst),
         }
     }
 
-    fn requests(&mut self, done: u64, total: u64) {
-        let text = format!("{done} of {total} answered");
+    fn burst(&mut self, burst: &BurstProgress) {
+        let so_far = &burst.so_far;
+        let sent = so_far.answered + so_far.failed;
+        let of = burst.load.count.map(|count| format!(" of {count}")).unwrap_or_default();
+        let text = format!(
+            "{sent}{of} sent · {:.0} s · {:.0}/s · p50 {:.1} ms · p99 {:.1} ms",
+            so_far.seconds, so_far.per_second, so_far.p50_ms, so_far.p99_ms
+        );
+        let over = burst.share >= 1.0;
         if self.terminal {
-            self.tell(&text, done == total);
+            self.tell(&text, over);
             return;
         }
         // In a log, every tenth is enough.
-        if done == total || done - self.told_requests.min(done) >= total.div_ceil(10) {
-            self.told_requests = done;
+        let tenth = (burst.share * 10.0) as u64;
+        if over || tenth > self.told_tenth {
+            self.told_tenth = tenth;
             self.tell(&text, true);
         }
     }

@@ -138,6 +138,10 @@ actions! {
     Shift "shift" "shift" Prod On(&[Release]), "Give the newest version a share of prod";
     NudgeUp "nudge-up" "more" Prod On(&[Release]), "Give the canary five percent more";
     NudgeDown "nudge-down" "less" Prod On(&[Release]), "Give the canary five percent less";
+    NudgeUpOne "nudge-up-one" "1% more" Prod On(&[Release]), "Give the canary one percent more";
+    NudgeDownOne "nudge-down-one" "1% less" Prod On(&[Release]), "Give the canary one percent less";
+    NudgeUpTen "nudge-up-ten" "10% more" Prod On(&[Release]), "Give the canary ten percent more";
+    NudgeDownTen "nudge-down-ten" "10% less" Prod On(&[Release]), "Give the canary ten percent less";
     Promote "promote" "promote" Prod On(&[Release]), "Give all of prod to the canary";
     EditGateway "edit-gateway" "edit" Changes On(&[Gateway]), "Edit the selected stage or usage plan, with a preview of the patch";
     SwitchDeployment "switch-deployment" "switch" Prod On(&[Gateway]), "Let the stage serve the selected deployment";
@@ -157,11 +161,12 @@ actions! {
     CanaryPause "canary-pause" "pause" Safe On(&[Overview, Release]), "Let the guarded canary wait at its step, or go on";
     CanarySkip "canary-skip" "skip" Changes On(&[Overview, Release]), "Go to the canary's next step now, whatever is known";
     CanaryAbort "canary-abort" "abort" TakesBack On(&[Overview, Release]), "Take the guarded canary back";
-    Send "send" "send" Sends Screens, "Send the selected saved request";
+    Send "send" "send" Sends Screens, "Send the selected request or event";
+    SendTo "send-to" "to" Safe On(&[Requests]), "Choose where to send: stage, method test, alias or version, URL";
     Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";
-    Burst "burst" "burst" Sends On(&[Requests]), "Send the request many times, many at once";
-    Compare "compare" "compare" Sends On(&[Requests]), "Send the same traffic through several requests, side by side";
+    Burst "burst" "burst" Sends On(&[Requests]), "Send it many times: how often, how fast, how long, how many at once";
+    Compare "compare" "compare" Sends On(&[Requests]), "Send the same traffic to several stages, versions or URLs, side by side";
     NextStage "next-stage" "stage" Safe Screens, "Send to the next stage";
     Chaos "chaos" "chaos" Prod Screens, "Switch one of the lab's real failures on or off";
     EndChaos "end-chaos" "end chaos" Changes Screens, "Switch every failure of the lab off";

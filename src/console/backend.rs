@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use labdeck_aws::{Attachment, Failure, FailureKind, Result, Target, TargetOptions, for_lab};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::{Query, Trail};
 use labdeck_ops::canary::{Command, Start};
 use labdeck_ops::chaos::To;
 use labdeck_ops::release::{history, versions};
-use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::request::{Given, destination};
 use labdeck_ops::status::LabStatus;
-use labdeck_ops::{Engine, canary, chaos, release, request, status};
+use labdeck_ops::{Engine, canary, chaos, release, status};
 use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -148,9 +147,10 @@ impl Backend {
                 let result = for_lab(&blueprint.name, work).await;
                 Message::OverdueEnded { lab: blueprint.name.clone(), result }
             }),
-            Effect::Send { blueprint, request, stage } => self.spawn(|engine| async move {
-                let result = exchange(&engine, &blueprint, &request, &stage).await;
-                Message::Answered { name: request.name, result }
+            Effect::Send { blueprint, what, to } => self.spawn(|engine| async move {
+                let none = Given::default();
+                let result = destination::send_to(&engine, &blueprint, &what, &to, &none).await;
+                Message::Answered { name: what.name().to_owned(), result }
             }),
             Effect::EnterReadOnly => {
                 self.options.read_only = true;
@@ -476,17 +476,6 @@ async fn released(
             None => release::undo(engine, blueprint).await,
         },
     }
-}
-
-async fn exchange(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    saved: &SavedRequest,
-    stage: &str,
-) -> Result<Exchange> {
-    let outgoing =
-        request::prepare(engine, blueprint, saved, stage, &request::Given::default()).await?;
-    request::send(engine, outgoing).await
 }
 
 /// What the header and the log pane show of the tail.

@@ -423,6 +423,7 @@ pub fn exchange() -> Exchange {
         body_bytes: 59,
         timings: Timings { connect_ms: 0.1, first_byte_ms: 1.9, total_ms: 2.1 },
         request_id: Some("6b1c7d6e".to_owned()),
+        to: "dev".to_owned(),
         ..Exchange::default()
     }
 }

@@ -69,7 +69,7 @@ impl Forward {
         Reporter::new(move |event| {
             let mut events = sink.events.lock().unwrap_or_else(PoisonError::into_inner);
             match (events.last_mut(), &event) {
-                (Some((of, last @ Progress::Requests { .. })), Progress::Requests { .. })
+                (Some((of, last @ Progress::Burst(_))), Progress::Burst(_))
                 | (Some((of, last @ Progress::Building { .. })), Progress::Building { .. })
                     if *of == part =>
                 {

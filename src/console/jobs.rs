@@ -9,8 +9,9 @@ use labdeck_lab::Blueprint;
 use labdeck_ops::deploy::plan::Plan;
 use labdeck_ops::deploy::{Confirm, One, Options};
 use labdeck_ops::progress::Reporter;
+use labdeck_ops::request::{Given, compare, destination};
 use labdeck_ops::walk::{BeforeAfter, StepOutcome, StepReport};
-use labdeck_ops::{Engine, checks, deploy, request, variant, walk};
+use labdeck_ops::{Engine, checks, deploy, variant, walk};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -201,31 +202,22 @@ pub async fn run(
             let confirm = Some(asking.confirm());
             walk::run_step(engine, blueprint, step, confirm, reporter, cancel).await.map(stepped)
         }
-        JobKind::Burst { request, stage, count, concurrency } => {
-            let outgoing =
-                request::prepare(engine, blueprint, &request, &stage, &request::Given::default())
-                    .await?;
-            let name = &request.name;
-            request::burst(engine, name, outgoing, count, concurrency, reporter, cancel)
-                .await
-                .map(|burst| JobOutcome::Bursts(vec![burst]))
+        JobKind::Burst { what, to, load } => {
+            let none = Given::default();
+            let sent = destination::burst_to(
+                engine, blueprint, &what, &to, &none, &load, reporter, cancel,
+            );
+            sent.await.map(|burst| JobOutcome::Bursts(vec![burst]))
         }
         // These are on every lab.
         JobKind::DeployAll | JobKind::DestroyAll => {
             Err(Failure::new(FailureKind::Internal, "running a job on one lab", "it is on all"))
         }
-        JobKind::Compare { requests, stage, count, concurrency } => request::compare(
-            engine,
-            blueprint,
-            &requests,
-            &stage,
-            count,
-            concurrency,
-            reporter,
-            cancel,
-        )
-        .await
-        .map(JobOutcome::Bursts),
+        JobKind::Compare { contenders, load } => {
+            compare::compare(engine, blueprint, &contenders, &load, reporter, cancel)
+                .await
+                .map(JobOutcome::Bursts)
+        }
     }
 }
 

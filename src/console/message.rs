@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::audit::Found;
 use labdeck_ops::canary::{CanaryView, Command, Start};
 use labdeck_ops::chaos::Ended;
@@ -16,6 +15,9 @@ use labdeck_ops::progress::Progress;
 use labdeck_ops::release::history::Happening;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::release::versions::Pruned;
+use labdeck_ops::request::Load;
+use labdeck_ops::request::compare::Contender;
+use labdeck_ops::request::destination::{Destination, Sent};
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, KeyValue};
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 use labdeck_telemetry::{Filter, LogEvent};
@@ -225,27 +227,21 @@ pub enum JobKind {
         /// Its index in the blueprint.
         index: usize,
     },
-    /// One request many times.
+    /// One request or event many times.
     Burst {
-        /// The request, as edited.
-        request: Box<SavedRequest>,
-        /// To this stage.
-        stage: String,
-        /// How often.
-        count: u64,
-        /// How many at once.
-        concurrency: usize,
+        /// The request, as edited, or the event.
+        what: Box<Sent>,
+        /// Where to.
+        to: Destination,
+        /// How often, how fast.
+        load: Load,
     },
-    /// The same traffic through several requests.
+    /// The same traffic to several.
     Compare {
-        /// The requests.
-        requests: Vec<SavedRequest>,
-        /// To this stage.
-        stage: String,
-        /// How often each.
-        count: u64,
-        /// How many at once.
-        concurrency: usize,
+        /// What is compared.
+        contenders: Vec<Contender>,
+        /// How often each, how fast.
+        load: Load,
     },
 }
 
@@ -389,14 +385,14 @@ pub enum Effect {
     },
     /// End the chaos of a lab whose time is over.
     EndOverdue(Arc<Blueprint>),
-    /// Send a request.
+    /// Send a request or an event.
     Send {
         /// The lab.
         blueprint: Arc<Blueprint>,
-        /// The request, as edited.
-        request: Box<SavedRequest>,
-        /// To this stage.
-        stage: String,
+        /// The request, as edited, or the event.
+        what: Box<Sent>,
+        /// Where to.
+        to: Destination,
     },
     /// From now on the target is read-only.
     EnterReadOnly,

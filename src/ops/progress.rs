@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::request::burst::Load;
+use crate::request::exchange::BurstSummary;
+
 /// One thing that happened during long work. The CLI prints them, the console draws them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -57,13 +60,19 @@ pub enum Progress {
         /// `None` when it succeeded.
         failure: Option<labdeck_aws::Failure>,
     },
-    /// A request of a burst or a step was answered.
-    Requests {
-        /// Answered so far.
-        done: u64,
-        /// In all.
-        total: u64,
-    },
+    /// Requests of a burst were answered.
+    Burst(Box<BurstProgress>),
+}
+
+/// How far a burst is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BurstProgress {
+    /// What was asked for.
+    pub load: Load,
+    /// How much of it is done, 0–1: of the requests or of the time, whichever is further.
+    pub share: f64,
+    /// What was measured so far.
+    pub so_far: BurstSummary,
 }
 
 /// Where progress goes. Cheap to clone; dropping what is sent is fine, blocking is not.

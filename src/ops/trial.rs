@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::invoke::cleaned;
+use crate::request::Given;
+use crate::request::exchange::OutgoingRequest;
 use crate::{live, request, status};
 
 /// What the method test answered.
@@ -25,6 +27,8 @@ pub struct MethodTest {
     pub body: String,
     /// How long it took, in ms, as the gateway says.
     pub latency_ms: i64,
+    /// Headers of the answer.
+    pub headers: Vec<(String, String)>,
     /// The execution log.
     pub log: Vec<String>,
 }
@@ -54,11 +58,21 @@ pub async fn test(
     saved: &SavedRequest,
     stage: &str,
 ) -> Result<MethodTest> {
+    tested(engine, blueprint, saved, stage, &Given::default()).await.map(|(_, test)| test)
+}
+
+/// The same with what fills the request's variables; also gives the request as it was tested.
+pub(crate) async fn tested(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    saved: &SavedRequest,
+    stage: &str,
+    given: &Given,
+) -> Result<(OutgoingRequest, MethodTest)> {
     // The gateway does not ask for a key here, which may not exist yet.
     let keyless = SavedRequest { key: None, ..saved.clone() };
-    let outgoing =
-        request::prepare(engine, blueprint, &keyless, stage, &request::Given::default()).await?;
-    let origin = outgoing.origin.unwrap_or_default();
+    let outgoing = request::prepare(engine, blueprint, &keyless, stage, given).await?;
+    let origin = outgoing.origin.clone().unwrap_or_default();
     let below = outgoing.url.strip_prefix(&origin.base_url).unwrap_or(&outgoing.url);
     let path = below.split('?').next().unwrap_or(below);
     let what = format!("testing {} {below} of {}", outgoing.method, saved.api);
@@ -76,7 +90,7 @@ pub async fn test(
         variables.extend(stage.variables.clone());
         variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
     }
-    let headers: HashMap<String, String> = outgoing.headers.into_iter().collect();
+    let headers: HashMap<String, String> = outgoing.headers.iter().cloned().collect();
     engine.target.learn_caller().await;
     let answer = engine
         .target
@@ -86,20 +100,27 @@ pub async fn test(
         .resource_id(resource)
         .http_method(method)
         .path_with_query_string(below)
-        .set_body(outgoing.body)
+        .set_body(outgoing.body.clone())
         .set_headers((!headers.is_empty()).then_some(headers))
         .set_stage_variables((!variables.is_empty()).then_some(variables))
         .send()
         .await
         .map_err(|error| Failure::from_sdk(&what, &error))?;
-    Ok(MethodTest {
+    let mut answered: Vec<(String, String)> = Vec::new();
+    for (name, values) in answer.multi_value_headers().into_iter().flatten() {
+        answered.extend(values.iter().map(|value| (cleaned(name), cleaned(value))));
+    }
+    answered.sort();
+    let test = MethodTest {
         request: saved.name.clone(),
         tested: format!("{} {below}", outgoing.method),
         status: u16::try_from(answer.status()).unwrap_or_default(),
         body: cleaned(answer.body().unwrap_or_default()),
         latency_ms: answer.latency(),
+        headers: answered,
         log: cleaned(answer.log().unwrap_or_default()).lines().map(str::to_owned).collect(),
-    })
+    };
+    Ok((outgoing, test))
 }
 
 /// Every resource of an API.
@@ -111,7 +132,11 @@ pub(crate) async fn resources(engine: &Engine, api: &str) -> Result<Vec<Resource
 
 /// The resource and the method that answer a path: written-out segments before parameters before the
 /// rest (`{proxy+}`), as the gateway chooses.
-fn matching<'r>(resources: &'r [Resource], path: &str, method: &str) -> Option<(&'r str, &'r str)> {
+pub(crate) fn matching<'r>(
+    resources: &'r [Resource],
+    path: &str,
+    method: &str,
+) -> Option<(&'r str, &'r str)> {
     let mut found: Vec<(Vec<u8>, &str, &str)> = resources
         .iter()
         .filter_map(|resource| {

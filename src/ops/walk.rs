@@ -18,6 +18,9 @@ use crate::invoke::{self, Invocation};
 use crate::progress::{Progress, Reporter};
 use crate::redrive::{self, Redrive};
 use crate::release::outcome::ReleaseOutcome;
+use crate::request::Load;
+use crate::request::compare::{self, Contender};
+use crate::request::destination::{Destination, Sent};
 use crate::request::exchange::{BurstSummary, Exchange};
 use crate::status::ChaosStatus;
 use crate::trial::{self, MethodTest};
@@ -289,12 +292,15 @@ async fn act(
                 .iter()
                 .map(|name| find(blueprint, name).cloned())
                 .collect::<Result<_>>()?;
-            let (count, at_once) = (u64::from(*count), *concurrency as usize);
+            let load = Load::times(u64::from(*count), *concurrency as usize);
+            let to = Destination::Stage(stage.clone());
+            let contender = |what: SavedRequest| Contender {
+                what: Sent::Request(Box::new(what)),
+                to: to.clone(),
+            };
+            let contenders: Vec<Contender> = saved.into_iter().map(contender).collect();
             StepOutcome::Compared(
-                request::compare(
-                    engine, blueprint, &saved, stage, count, at_once, reporter, cancel,
-                )
-                .await?,
+                compare::compare(engine, blueprint, &contenders, &load, reporter, cancel).await?,
             )
         }
         StepAction::Publish => {
@@ -352,8 +358,8 @@ async fn sent(
     if traffic.count <= 1 {
         return Ok(StepOutcome::Sent(Box::new(request::send(engine, outgoing).await?)));
     }
-    let (count, at_once) = (u64::from(traffic.count), traffic.concurrency as usize);
-    let summary = request::burst(engine, name, outgoing, count, at_once, reporter, cancel).await?;
+    let load = Load::times(u64::from(traffic.count), traffic.concurrency as usize);
+    let summary = request::burst(engine, name, outgoing, &load, reporter, cancel).await?;
     Ok(StepOutcome::Burst(summary))
 }
 

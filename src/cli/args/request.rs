@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::variable;
+use super::{LoadArgs, variable};
 
 /// Arguments of `request`.
 #[derive(Debug, Args)]
@@ -17,16 +17,15 @@ pub struct RequestArgs {
     /// A variable of the request.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub variables: Vec<(String, String)>,
-    /// How often.
-    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub count: u64,
-    /// How many at once.
-    #[arg(short = 'c', long = "concurrency", value_name = "C", default_value_t = 1,
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub concurrency: u16,
+    /// Another place than a stage: `test:STAGE` (the gateway's method test, with its log), `:VERSION` or
+    /// `:ALIAS` (straight to the function), `https://…` (without the lab's key).
+    #[arg(long, value_name = "WHERE", conflicts_with = "stage")]
+    pub to: Option<String>,
+    /// How often; once without.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Send every saved request that needs no further variable, one after the other. Exit status 1
     /// when one gets no answer, or not the one that it expects.
-    #[arg(long, conflicts_with_all = ["name", "count", "concurrency"])]
+    #[arg(long, conflicts_with_all = ["name", "to", "count", "concurrency", "rate", "duration"])]
     pub all: bool,
 }

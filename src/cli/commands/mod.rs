@@ -5,6 +5,7 @@ mod canary;
 mod chaos;
 mod check;
 mod cloud;
+mod compare;
 mod completions;
 mod cost;
 mod deploy;
@@ -38,10 +39,11 @@ pub fn ends_itself(command: &Command) -> bool {
         | Command::Plan(_)
         | Command::Walk(_)
         | Command::Invoke(_)
+        | Command::Compare(_)
         | Command::RightSize(_)
         | Command::Logs(_) => true,
         Command::Audit(audit) => audit.follow,
-        Command::Request(request) => request.count > 1 || request.all,
+        Command::Request(request) => request.load.load().is_some() || request.all,
         Command::Release(release) => matches!(release.command, ReleaseCommand::Canary(_)),
         Command::Keys(keys) => matches!(keys.command, Some(KeysCommand::Rotate { .. })),
         _ => false,
@@ -54,6 +56,7 @@ fn lab_of(command: &Command) -> Option<&str> {
         Command::Plan(args) => &args.lab,
         Command::Request(args) => &args.lab,
         Command::Invoke(args) => &args.lab,
+        Command::Compare(args) => &args.lab,
         Command::Release(args) => &args.lab,
         Command::Rollback(args) => &args.lab,
         Command::Stages(args) => &args.lab,
@@ -96,6 +99,7 @@ async fn perform(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::Destroy(args) => destroy::run(context, &args).await,
         Command::Request(args) => request::run(context, &args).await,
         Command::Invoke(args) => invoke::run(context, &args).await,
+        Command::Compare(args) => compare::run(context, &args).await,
         Command::Release(args) => release::run(context, &args.lab, args.command).await,
         Command::Rollback(args) => {
             let rollback = ReleaseCommand::Rollback { further: args.further };

@@ -3,6 +3,7 @@
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::request::destination::{self, Destination, Sent};
 use labdeck_ops::request::{self, Given};
 
 use super::show;
@@ -19,29 +20,35 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     }
     let Some(name) = &args.name else { return list(context, &args.lab) };
     let blueprint = context.blueprint(&args.lab)?;
-    let Some(saved) = blueprint.requests.iter().find(|request| &request.name == name) else {
-        let known: Vec<&str> = blueprint.requests.iter().map(|r| r.name.as_str()).collect();
-        let what = format!("sending request {name}");
-        let why = format!("lab {} has no such request", blueprint.name);
-        return Err(Failure::new(FailureKind::NotFound, what, why)
-            .next(format!("its requests: {}", known.join(", "))));
+    let saved = find(&blueprint, name)?;
+    let to = match (&args.to, &args.stage) {
+        (Some(to), _) => Destination::read(to, &blueprint).map_err(|why| {
+            Failure::new(FailureKind::Invalid, format!("sending request {name} to {to}"), why)
+        })?,
+        (None, Some(stage)) => Destination::Stage(stage.clone()),
+        (None, None) => Destination::Stage(default_stage(&blueprint)?),
     };
-    let stage = args.stage.clone().map_or_else(|| default_stage(&blueprint), Ok)?;
     let given = Given { variables: args.variables.iter().cloned().collect(), ..Given::default() };
     let engine = context.engine().await?;
-    let outgoing = request::prepare(&engine, &blueprint, saved, &stage, &given).await?;
-    if args.count == 1 {
-        let exchange = request::send(&engine, outgoing).await?;
+    let what = Sent::Request(Box::new(saved.clone()));
+    let Some(load) = args.load.load() else {
+        let exchange = destination::send_to(&engine, &blueprint, &what, &to, &given).await?;
         context.output.result(&exchange, || show::exchange(&exchange));
         return Ok(if exchange.holds() { exit::DONE } else { exit::FAILED });
-    }
+    };
     let display = Display::new(context.output);
     let (reporter, cancel) = (display.reporter(), context.cancel.clone());
-    let at_once = usize::from(args.concurrency);
-    let summary =
-        request::burst(&engine, name, outgoing, args.count, at_once, &reporter, cancel).await?;
+    let sent =
+        destination::burst_to(&engine, &blueprint, &what, &to, &given, &load, &reporter, cancel)
+            .await;
     drop(display);
-    context.output.result(&summary, || show::bursts(std::slice::from_ref(&summary)));
+    let summary = sent?;
+    context.output.result(&summary, || {
+        let mut text = show::bursts(std::slice::from_ref(&summary));
+        text.push(String::new());
+        text.extend(show::histogram(&summary.histogram));
+        text
+    });
     let complete = summary.failed == 0 && summary.stopped.is_none();
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }
@@ -76,8 +83,22 @@ async fn all(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     Ok(if holds { exit::DONE } else { exit::FAILED })
 }
 
+/// The saved request of this name.
+///
+/// # Errors
+/// `NotFound`, with those that there are.
+pub fn find<'b>(blueprint: &'b Blueprint, name: &str) -> Result<&'b SavedRequest> {
+    blueprint.requests.iter().find(|request| request.name == name).ok_or_else(|| {
+        let known: Vec<&str> = blueprint.requests.iter().map(|r| r.name.as_str()).collect();
+        let what = format!("sending request {name}");
+        let why = format!("lab {} has no such request", blueprint.name);
+        Failure::new(FailureKind::NotFound, what, why)
+            .next(format!("its requests: {}", known.join(", ")))
+    })
+}
+
 /// The last stage that the lab declares: after `dev` comes `prod`.
-fn default_stage(blueprint: &Blueprint) -> Result<String> {
+pub fn default_stage(blueprint: &Blueprint) -> Result<String> {
     blueprint.stages.last().map(|stage| stage.name.clone()).ok_or_else(|| {
         let what = format!("choosing a stage of lab {}", blueprint.name);
         Failure::new(FailureKind::Invalid, what, "the lab has no stages")

@@ -3,6 +3,7 @@
 use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::request::burst::Bucket;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, Verdict};
 use labdeck_ops::request::{Outcome, Row};
 use labdeck_ops::status::ChaosStatus;
@@ -35,6 +36,13 @@ pub fn exchange(exchange: &Exchange) -> Vec<String> {
     if let Some(explanation) = &exchange.explanation {
         text.push(String::new());
         text.push(explanation.clone());
+    }
+    if let Some(version) = &exchange.version {
+        text.extend([String::new(), format!("answered by version {version}")]);
+    }
+    if !exchange.log.is_empty() {
+        text.push(String::new());
+        text.extend(exchange.log.iter().map(|line| format!("| {line}")));
     }
     if !exchange.verdicts.is_empty() {
         text.push(String::new());
@@ -110,6 +118,20 @@ pub fn bursts(bursts: &[BurstSummary]) -> Vec<String> {
         }
     }
     text
+}
+
+/// A row per range of latencies.
+pub fn histogram(buckets: &[Bucket]) -> Vec<String> {
+    let most = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0).max(1);
+    let row = |bucket: &Bucket| {
+        let bar = (bucket.count as f64 / most as f64 * 40.0).ceil() as usize;
+        vec![
+            format!("{:.2}-{:.2} ms", bucket.from_ms, bucket.to_ms),
+            bucket.count.to_string(),
+            "#".repeat(bar),
+        ]
+    };
+    columns(&buckets.iter().map(row).collect::<Vec<_>>())
 }
 
 /// What a release operation did.

@@ -3,7 +3,7 @@
 use labdeck_aws::Failure;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::deploy::plan::{Plan, Summary};
-use labdeck_ops::progress::Progress;
+use labdeck_ops::progress::{BurstProgress, Progress};
 
 use crate::message::{How, JobKind};
 
@@ -42,8 +42,8 @@ pub struct Course {
     pub plan: Option<Plan>,
     /// Its steps.
     pub steps: Vec<StepState>,
-    /// Requests answered, of how many.
-    pub requests: Option<(u64, u64)>,
+    /// How far a burst is.
+    pub burst: Option<Box<BurstProgress>>,
 }
 
 impl Course {
@@ -74,7 +74,7 @@ impl Course {
             Progress::StepDone { index, seconds, failure } => {
                 self.set(index, failure.map_or(StepState::Done(seconds), StepState::Failed));
             }
-            Progress::Requests { done, total } => self.requests = Some((done, total)),
+            Progress::Burst(burst) => self.burst = Some(burst),
         }
     }
 

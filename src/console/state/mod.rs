@@ -9,6 +9,7 @@ pub mod logs;
 pub mod note;
 pub mod popup;
 pub mod requests;
+pub mod sendable;
 pub mod traffic;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::canary::CanaryView;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
@@ -358,19 +358,6 @@ impl State {
     pub fn guarded(&self) -> Option<&CanaryView> {
         let lab = self.current_lab()?;
         self.canary.guarded.as_ref().filter(|view| view.lab == lab.name)
-    }
-
-    /// The stage that requests go to.
-    pub fn stage(&self) -> Option<&str> {
-        let stages = &self.blueprint()?.stages;
-        let index = self.requests.stage.min(stages.len().checked_sub(1)?);
-        Some(&stages[index].name)
-    }
-
-    /// The selected saved request.
-    pub fn saved_request(&self) -> Option<&SavedRequest> {
-        let requests = &self.blueprint()?.requests;
-        requests.get(self.requests.selected.min(requests.len().checked_sub(1)?))
     }
 
     /// The panel with the focus.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use labdeck_ops::canary::Start;
+use labdeck_ops::request::destination::Destination;
 use labdeck_telemetry::LogEvent;
 use tui_input::Input;
 
@@ -46,9 +47,11 @@ pub enum Asked {
     Canary,
     /// A description for the version.
     Description,
-    /// How many requests, how many at once: `200x8`.
+    /// How many requests or how long, how fast, how many at once: `200x8`, `30s 50/s x8`.
     Burst,
-    /// The same, for a comparison.
+    /// Where to send.
+    Destination,
+    /// Destinations and how many requests each, for a comparison: `dev prod 200x8`.
     Compare,
     /// The lab's name, to destroy it.
     LabName,
@@ -110,6 +113,13 @@ pub enum Popup {
     },
     /// The labs.
     Labs {
+        /// The selected one.
+        selected: usize,
+    },
+    /// Where the selected request or event can be sent.
+    Destinations {
+        /// The choices; behind the last one anything can be typed.
+        all: Vec<Destination>,
         /// The selected one.
         selected: usize,
     },

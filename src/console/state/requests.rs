@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::request::destination::Destination;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange};
 
 /// How many answers the history keeps.
@@ -70,8 +71,10 @@ pub struct RequestsPane {
     pub selected: usize,
     /// Edited requests by the saved one's name.
     pub edits: HashMap<String, SavedRequest>,
-    /// Index of the stage requests go to.
-    pub stage: usize,
+    /// The stage that requests go to, where one was chosen.
+    pub stage: Option<String>,
+    /// Where to send, where that was chosen.
+    pub to: Option<Destination>,
     /// The request that waits for its answer.
     pub in_flight: Option<String>,
     /// The last answer by the saved request's name.
@@ -90,6 +93,14 @@ impl RequestsPane {
     /// The request as it will be sent.
     pub fn current<'a>(&'a self, saved: &'a SavedRequest) -> &'a SavedRequest {
         self.edits.get(&saved.name).unwrap_or(saved)
+    }
+
+    /// From now on what is selected is sent there; what goes to a stage follows.
+    pub fn go_to(&mut self, to: Destination) {
+        if let Destination::Stage(stage) | Destination::MethodTest(stage) = &to {
+            self.stage = Some(stage.clone());
+        }
+        self.to = Some(to);
     }
 
     /// Takes in an answer.

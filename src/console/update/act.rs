@@ -2,7 +2,9 @@
 
 use labdeck_ops::canary::Command;
 
-use super::{audit, canary, chaos, choose, danger, gateway, popups, scroll, versions, work};
+use super::{
+    audit, canary, chaos, choose, danger, gateway, popups, requests, scroll, versions, work,
+};
 use crate::action::{Action, Screen};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
@@ -38,6 +40,10 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Shift => ask(state, Asked::Percent, String::new()),
         Action::NudgeUp => work::nudge(state, 5.0),
         Action::NudgeDown => work::nudge(state, -5.0),
+        Action::NudgeUpOne => work::nudge(state, 1.0),
+        Action::NudgeDownOne => work::nudge(state, -1.0),
+        Action::NudgeUpTen => work::nudge(state, 10.0),
+        Action::NudgeDownTen => work::nudge(state, -10.0),
         Action::Promote => work::release(state, ReleaseOperation::Promote),
         Action::History => versions::history(state),
         Action::Prune => versions::prune(state),
@@ -72,12 +78,13 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             chaos::choose_time(state, action == Action::Longer);
             Vec::new()
         }
-        Action::Send => work::send(state),
-        Action::NextStage => next_stage(state),
+        Action::Send
+        | Action::SendTo
+        | Action::NextStage
+        | Action::Reset
+        | Action::Burst
+        | Action::Compare => requests::run(state, action),
         Action::Edit => popups::edit(state),
-        Action::Reset => reset(state),
-        Action::Burst => ask(state, Asked::Burst, "200x8".to_owned()),
-        Action::Compare => ask(state, Asked::Compare, "200x8".to_owned()),
         Action::Filter => {
             let text = state.logs.filter.as_ref().map(|filter| filter.text.clone());
             ask(state, Asked::Filter, text.unwrap_or_default())
@@ -224,23 +231,6 @@ fn chaos_picker(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
-fn next_stage(state: &mut State) -> Vec<Effect> {
-    let count = state.blueprint().map_or(0, |blueprint| blueprint.stages.len());
-    if count > 0 {
-        state.requests.stage = (state.requests.stage + 1) % count;
-    }
-    Vec::new()
-}
-
-fn reset(state: &mut State) -> Vec<Effect> {
-    if let Some(name) = state.saved_request().map(|request| request.name.clone())
-        && state.requests.edits.remove(&name).is_some()
-    {
-        state.notes.say(state.now_ms, Tone::Info, format!("{name} is as in lab.toml again"));
-    }
-    Vec::new()
-}
-
 fn focus(state: &mut State, forward: bool) -> Vec<Effect> {
     let panels = state.screen.panels();
     let current = state.panel();
@@ -267,7 +257,7 @@ fn copyable(state: &State) -> Option<String> {
             stages.map(|stage| stage.url.clone()).nth(state.positions.get(Panel::Apis))
         }
         Panel::Response if state.requests.shown == Shown::Answer => {
-            let name = &state.saved_request()?.name;
+            let name = state.item()?.name();
             Some(state.requests.answers.get(name)?.exchange.body.clone())
         }
         Panel::RequestList | Panel::Request => {

@@ -2,7 +2,7 @@
 
 use labdeck_lab::blueprint::StepAction;
 use labdeck_ops::danger::{self, Danger, Wanted};
-use labdeck_ops::request;
+use labdeck_ops::request::destination::{self, Destination, Sent};
 
 use super::{choose, popups, work};
 use crate::action::Action;
@@ -27,13 +27,20 @@ pub fn allowed(state: &mut State, what: &str, danger: Danger) -> bool {
 }
 
 /// Whether a request with this method may be sent; says so where it may not.
-pub fn may_send(state: &mut State, method: &str) -> bool {
-    if !read_only(state) || !request::may_change(method) {
+pub fn may_send(state: &mut State, what: &Sent, to: &Destination) -> bool {
+    if !read_only(state) || !destination::may_change(what, to) {
         return true;
     }
+    let what = match (what, to) {
+        (Sent::Request(request), Destination::Stage(_) | Destination::Url(_)) => {
+            request.method.clone()
+        }
+        (_, Destination::MethodTest(_)) => "a method test".to_owned(),
+        _ => "invoking a function".to_owned(),
+    };
     let said = format!(
-        "{method} refused: it may change something, and the target is read-only; GET, HEAD and \
-         OPTIONS are sent"
+        "{what} refused: it may change something, and the target is read-only; GET, HEAD and \
+         OPTIONS are sent to stages"
     );
     state.notes.say(state.now_ms, Tone::Warn, said);
     false
@@ -43,11 +50,9 @@ pub fn may_send(state: &mut State, method: &str) -> bool {
 pub fn may_start(state: &mut State, kind: &JobKind) -> bool {
     match kind {
         JobKind::Plan(_) | JobKind::Checks => true,
-        JobKind::Burst { request, .. } => may_send(state, &request.method),
-        JobKind::Compare { requests, .. } => {
-            let changing = requests.iter().find(|request| request::may_change(&request.method));
-            let method = changing.map(|request| request.method.clone());
-            method.is_none_or(|method| may_send(state, &method))
+        JobKind::Burst { what, to, .. } => may_send(state, what, to),
+        JobKind::Compare { contenders, .. } => {
+            contenders.iter().all(|one| may_send(state, &one.what, &one.to))
         }
         JobKind::Step { index } => {
             let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(*index));

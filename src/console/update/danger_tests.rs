@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use labdeck_ops::danger::Danger;
+use labdeck_ops::request::destination;
 
 use super::act;
 use super::tests::{keys, remote, state};
@@ -19,11 +20,13 @@ fn changes(effect: &Effect) -> bool {
         | Effect::ChangeGateway(..) => true,
         Effect::Start { kind, .. } => match kind {
             JobKind::Plan(_) | JobKind::Checks => false,
-            JobKind::Burst { request, .. } => request.method != "GET",
-            JobKind::Compare { requests, .. } => requests.iter().any(|one| one.method != "GET"),
+            JobKind::Burst { what, to, .. } => destination::may_change(what, to),
+            JobKind::Compare { contenders, .. } => {
+                contenders.iter().any(|one| destination::may_change(&one.what, &one.to))
+            }
             _ => true,
         },
-        Effect::Send { request, .. } => request.method != "GET",
+        Effect::Send { what, to, .. } => destination::may_change(what, to),
         _ => false,
     }
 }

@@ -11,6 +11,7 @@ mod done;
 mod gateway;
 mod keys;
 mod popups;
+mod requests;
 mod scroll;
 mod versions;
 mod work;

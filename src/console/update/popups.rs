@@ -5,7 +5,9 @@ use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::{act, audit, canary, chaos, choose, danger, data, gateway, scroll, versions, work};
+use super::{
+    act, audit, canary, chaos, choose, danger, data, gateway, requests, scroll, versions, work,
+};
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::form::RequestForm;
@@ -138,6 +140,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
             matches.get(selected).map_or_else(Vec::new, |action| act::run(state, *action))
         }
         Some(Popup::Labs { selected }) => data::select_lab(state, selected),
+        Some(Popup::Destinations { all, selected }) => requests::chosen(state, &all, selected),
         Some(Popup::Variants { selected }) => {
             choose::variant(state, selected);
             Vec::new()
@@ -212,21 +215,6 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
     }
 }
 
-/// How many, how many at once: `200x8`, `200 x 8`, `200`.
-fn times(text: &str) -> Result<(u64, usize), String> {
-    let usage = || "write how many, how many at once: 200x8".to_owned();
-    let (count, at_once) = text.split_once(['x', '×', ' ']).unwrap_or((text, "1"));
-    let count: u64 = count.trim().parse().map_err(|_| usage())?;
-    let at_once: usize = at_once.trim_matches(['x', '×', ' ']).parse().map_err(|_| usage())?;
-    if !(1..=1_000_000).contains(&count) {
-        return Err("the number of requests goes from 1 to 1000000".to_owned());
-    }
-    if !(1..=256).contains(&at_once) {
-        return Err("how many at once goes from 1 to 256".to_owned());
-    }
-    Ok((count, at_once))
-}
-
 fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
     let text = prompt.input.value().trim().to_owned();
     let result = match prompt.asked {
@@ -246,8 +234,9 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
             typed_exactly(&text, &name).map(|()| versions::prune_now(state))
         }
-        Asked::Burst => times(&text).map(|(count, at_once)| burst(state, count, at_once)),
-        Asked::Compare => times(&text).map(|(count, at_once)| compare(state, count, at_once)),
+        Asked::Burst => requests::burst(state, &text),
+        Asked::Compare => requests::compare(state, &text),
+        Asked::Destination => requests::typed(state, &text),
         Asked::Extend => gateway::extend(state, &text),
         Asked::KeyName => gateway::create(state, &text),
         Asked::LabName => {
@@ -309,44 +298,6 @@ fn filter(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     Ok(vec![Effect::Filter { generation, first, events, filter }])
 }
 
-fn burst(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
-    let (Some(saved), Some(stage)) = (state.saved_request(), state.stage()) else {
-        state.notes.say(state.now_ms, Tone::Info, "this lab has no saved requests");
-        return Vec::new();
-    };
-    let request = state.requests.current(saved).clone();
-    let stage = stage.to_owned();
-    work::start(state, JobKind::Burst { request: Box::new(request), stage, count, concurrency })
-}
-
-/// The requests that the lab's course compares; without one, the selected request of every API.
-fn compare(state: &mut State, count: u64, concurrency: usize) -> Vec<Effect> {
-    let (Some(blueprint), Some(stage)) = (state.blueprint().cloned(), state.stage()) else {
-        return Vec::new();
-    };
-    let stage = stage.to_owned();
-    let named = blueprint.steps.iter().find_map(|step| match &step.action {
-        StepAction::Compare { requests, .. } => Some(requests.clone()),
-        _ => None,
-    });
-    let mut seen = std::collections::BTreeSet::new();
-    let requests: Vec<_> = blueprint
-        .requests
-        .iter()
-        .filter(|request| match &named {
-            Some(names) => names.contains(&request.name),
-            None => seen.insert(request.api.clone()),
-        })
-        .map(|request| state.requests.current(request).clone())
-        .collect();
-    if requests.len() < 2 {
-        let said = "this lab has no two requests to compare";
-        state.notes.say(state.now_ms, Tone::Info, said);
-        return Vec::new();
-    }
-    work::start(state, JobKind::Compare { requests, stage, count, concurrency })
-}
-
 fn copy_shown(state: &mut State) -> Vec<Effect> {
     let text = match state.popups.last() {
         Some(Popup::Event { lines, .. }) => lines.join("\n"),
@@ -380,7 +331,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
         }
         Panel::Labs => data::select_lab(state, state.positions.get(Panel::Labs)),
         Panel::Versions => versions::open(state),
-        Panel::RequestList => work::send(state),
+        Panel::RequestList => requests::send(state),
         Panel::Request => edit(state),
         Panel::Checks => work::start(state, JobKind::Checks),
         panel @ (Panel::Apis | Panel::Api | Panel::Plans | Panel::Keys | Panel::Deployments) => {
@@ -403,7 +354,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         Panel::Response => {
-            let name = state.saved_request().map(|request| request.name.clone());
+            let name = state.item().map(|item| item.name().to_owned());
             let answer = name.as_ref().and_then(|name| state.requests.answers.get(name));
             if let (Some(title), Some(answer)) = (name.clone(), answer) {
                 let text = answer.body.join("\n");
@@ -415,20 +366,5 @@ pub fn open(state: &mut State) -> Vec<Effect> {
             state.zoomed = !state.zoomed;
             Vec::new()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::times;
-
-    #[test]
-    fn how_many_and_how_many_at_once() {
-        assert_eq!(times("200x8"), Ok((200, 8)));
-        assert_eq!(times("200 x 8"), Ok((200, 8)));
-        assert_eq!(times("50"), Ok((50, 1)));
-        assert!(times("x").is_err());
-        assert!(times("0x1").is_err());
-        assert!(times("10x1000").is_err());
     }
 }

@@ -84,7 +84,7 @@ pub fn position_limit(state: &State, panel: Panel) -> usize {
         Panel::Labs => state.labs.len(),
         Panel::Steps => blueprint.map_or(0, |blueprint| blueprint.steps.len()),
         Panel::Checks => blueprint.map_or(0, |blueprint| blueprint.checks.len()),
-        Panel::RequestList => blueprint.map_or(0, |blueprint| blueprint.requests.len()),
+        Panel::RequestList => state.items().count(),
         Panel::Apis => {
             status.map_or(0, |status| status.apis.iter().map(|api| api.stages.len()).sum())
         }
@@ -126,6 +126,9 @@ fn popup(state: &mut State, action: Action) {
             *scroll = moved(*scroll, action, REGISTRY.len() + 20, page);
         }
         Some(Popup::Labs { selected }) => *selected = moved(*selected, action, labs, page),
+        Some(Popup::Destinations { all, selected }) => {
+            *selected = moved(*selected, action, all.len() + 1, page);
+        }
         Some(Popup::Chaos { selected }) => *selected = moved(*selected, action, switches, page),
         Some(Popup::Messages { selected }) => *selected = moved(*selected, action, notes, page),
         Some(Popup::Palette { selected, matches, .. }) => {

@@ -4,6 +4,8 @@
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use labdeck_aws::{Failure, FailureKind};
 use labdeck_ops::deploy::plan::Summary;
+use labdeck_ops::request::Load;
+use labdeck_ops::request::destination::{Destination, Sent};
 use labdeck_ops::status::ChaosStatus;
 
 use super::{input, message, wake_at};
@@ -161,7 +163,10 @@ fn leaving_asks_while_a_deploy_runs() {
 fn ctrl_c_stops_the_job_first_and_leaves_then() {
     let mut state = state();
     keys(&mut state, "5b⌫⌫⌫⌫⌫50⏎");
-    assert!(matches!(state.job.as_ref().unwrap().kind, JobKind::Burst { count: 50, .. }));
+    assert!(matches!(
+        state.job.as_ref().unwrap().kind,
+        JobKind::Burst { load: Load { count: Some(50), .. }, .. }
+    ));
     assert!(matches!(&keys(&mut state, "^c")[..], [Effect::Cancel]));
     assert!(matches!(&keys(&mut state, "^c")[..], [Effect::Quit]));
 }
@@ -182,13 +187,42 @@ fn read_only_refuses_changes_and_allows_looking() {
 }
 
 #[test]
+fn it_is_chosen_where_to_send() {
+    let to = |state: &State| state.destination().unwrap().to_string();
+    let mut state = state();
+    keys(&mut state, "5T");
+    assert!(matches!(state.popups.last(), Some(Popup::Destinations { selected: 0, .. })));
+    keys(&mut state, "jj⏎");
+    assert_eq!(to(&state), "test:dev");
+    // A burst of method tests is refused where it is typed.
+    assert!(keys(&mut state, "b⏎").is_empty());
+    assert!(matches!(state.popups.last(), Some(Popup::Prompt(one)) if one.error.is_some()));
+    keys(&mut state, "␛t");
+    assert_eq!(to(&state), "dev");
+    keys(&mut state, "TG⏎:4⏎");
+    assert_eq!(state.destination(), Some(Destination::Function("4".to_owned())));
+    keys(&mut state, "TG⏎nowhere⏎");
+    assert!(matches!(state.popups.last(), Some(Popup::Prompt(one)) if one.error.is_some()));
+}
+
+#[test]
+fn what_is_compared_is_typed() {
+    let mut state = state();
+    keys(&mut state, "5c⏎");
+    let JobKind::Compare { contenders, load } = &state.job.as_ref().unwrap().kind else { panic!() };
+    let places: Vec<String> = contenders.iter().map(|one| one.to.to_string()).collect();
+    assert_eq!((places, *load), (vec!["dev".to_owned(), "prod".to_owned()], Load::times(200, 8)));
+}
+
+#[test]
 fn a_request_is_edited_and_sent() {
     let mut state = state();
     keys(&mut state, "5e");
     keys(&mut state, "/7⏎");
     let effects = keys(&mut state, "s");
-    let [Effect::Send { request, stage, .. }] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((request.path.as_str(), stage.as_str()), ("/orders/7", "dev"));
+    let [Effect::Send { what, to, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let Sent::Request(request) = &**what else { panic!("{what:?}") };
+    assert_eq!((request.path.as_str(), to.to_string().as_str()), ("/orders/7", "dev"));
     assert!(keys(&mut state, "s").is_empty(), "one at a time");
     message(&mut state, Message::Answered { name: "order".to_owned(), result: Ok(exchange()) });
     assert!(state.requests.in_flight.is_none());

@@ -214,7 +214,8 @@ pub fn release_now(state: &mut State, operation: ReleaseOperation) -> Vec<Effect
 pub fn nudge(state: &mut State, by: f64) -> Vec<Effect> {
     let share =
         state.release_aliases().find_map(|(_, alias)| alias.canary.as_ref().map(|(_, s)| *s));
-    let percent = ((share.unwrap_or(0.0) * 100.0 + by) / 5.0).round() * 5.0;
+    // In hundredths of a per cent, which is as fine as Lambda's weights are asked for here.
+    let percent = ((share.unwrap_or(0.0) * 100.0 + by) * 100.0).round() / 100.0;
     if percent >= 100.0 {
         let said =
             format!("at 100% it is a promotion: {}", state.keys(crate::action::Action::Promote));
@@ -222,28 +223,4 @@ pub fn nudge(state: &mut State, by: f64) -> Vec<Effect> {
         return Vec::new();
     }
     release(state, ReleaseOperation::Shift(percent.max(0.0)))
-}
-
-/// Sends the selected request to the selected stage.
-pub fn send(state: &mut State) -> Vec<Effect> {
-    if !ready(state) {
-        return Vec::new();
-    }
-    let (Some(saved), Some(stage)) = (state.saved_request(), state.stage()) else {
-        state.notes.say(state.now_ms, Tone::Info, "this lab has no saved requests");
-        return Vec::new();
-    };
-    if let Some(name) = &state.requests.in_flight {
-        let said = format!("{name} still waits for its answer");
-        state.notes.say(state.now_ms, Tone::Warn, said);
-        return Vec::new();
-    }
-    let request = state.requests.current(saved).clone();
-    let stage = stage.to_owned();
-    if !danger::may_send(state, &request.method) {
-        return Vec::new();
-    }
-    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
-    state.requests.in_flight = Some(request.name.clone());
-    vec![Effect::Send { blueprint, request: Box::new(request), stage }]
 }

@@ -71,8 +71,8 @@ pub fn job_line(pen: &Pen, job: &Job) -> Vec<Span<'static>> {
     ];
     let course = &job.course;
     let (done, total) = job.done();
-    let progress = if let Some((done, total)) = course.requests {
-        Some((done as f64 / total.max(1) as f64, format!("{done}/{total} requests")))
+    let progress = if let Some(burst) = &course.burst {
+        Some((burst.share, super::burst::done(burst)))
     } else if total > 0 {
         Some((done as f64 / total as f64, format!("{done}/{total} steps")))
     } else {
@@ -126,7 +126,13 @@ fn useful(state: &State, action: Action) -> bool {
         Action::KeepDrift => state.how().keep_drift || drifts(state),
         Action::DeployAll | Action::DestroyAll => state.labs.len() > 1,
         Action::ClearFilter => has(Facts::FILTERED),
-        Action::Promote | Action::NudgeUp | Action::NudgeDown => has(Facts::CANARY),
+        Action::Promote
+        | Action::NudgeUp
+        | Action::NudgeDown
+        | Action::NudgeUpOne
+        | Action::NudgeDownOne
+        | Action::NudgeUpTen
+        | Action::NudgeDownTen => has(Facts::CANARY),
         Action::CanaryPause | Action::CanarySkip | Action::CanaryAbort => has(Facts::GUARDED),
         Action::Canary => {
             state.canary.guarded.is_none()
@@ -152,7 +158,7 @@ fn useful(state: &State, action: Action) -> bool {
         | Action::RotateKey
         | Action::ShowKey
         | Action::CopyKey => state.panel() == Panel::Keys,
-        Action::Send => state.saved_request().is_some(),
+        Action::Send | Action::SendTo => state.item().is_some(),
         Action::Copy => matches!(
             state.panel(),
             Panel::Logs | Panel::Apis | Panel::Api | Panel::Response | Panel::RequestList
@@ -175,9 +181,10 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         Popup::Palette { .. } | Popup::Form(_) | Popup::Settings(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
-        Popup::Labs { .. } | Popup::Variants { .. } | Popup::Messages { .. } => {
-            &[Action::Down, Action::Accept, Action::Close]
-        }
+        Popup::Labs { .. }
+        | Popup::Destinations { .. }
+        | Popup::Variants { .. }
+        | Popup::Messages { .. } => &[Action::Down, Action::Accept, Action::Close],
         Popup::Chaos { .. } => {
             &[Action::Down, Action::Accept, Action::Longer, Action::Shorter, Action::Close]
         }

@@ -124,7 +124,7 @@ pub fn panels(state: &State, body: Rect) -> Vec<(Panel, Rect)> {
 
 /// Lines that the selected request needs, border included.
 fn request_rows(state: &State) -> u16 {
-    let lines = state.saved_request().map_or(1, |saved| {
+    let lines = state.saved_request().map_or(3, |saved| {
         let request = state.requests.current(saved);
         let one_each = usize::from(request.body.is_some()) + usize::from(request.key.is_some());
         2 + request.headers.len() + request.variables.len() + one_each

@@ -5,6 +5,7 @@ mod aliases;
 pub mod api;
 mod apis;
 mod audit;
+mod burst;
 mod canary;
 mod chaos;
 mod charts;

@@ -44,8 +44,8 @@ pub fn course_lines(
             lines.push(pen.line(format!("{} …", course.phase), Meaning::Muted));
         }
     }
-    if let Some((done, total)) = course.requests {
-        lines.push(pen.line(format!("{done} of {total} requests answered"), Meaning::Text));
+    if let Some(burst) = &course.burst {
+        lines.push(pen.line(super::burst::done(burst), Meaning::Text));
     }
     if let Some(plan) = &course.plan {
         if plan.is_empty() {

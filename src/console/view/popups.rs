@@ -8,6 +8,8 @@ use tui_input::Input;
 
 use super::paint::{self, Pen};
 use super::{audit, chaos, gateway_form, hints, labs, layout, plan, response};
+use labdeck_ops::request::destination::Destination;
+
 use crate::action::{Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
@@ -26,6 +28,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             let rows = labs::rows(pen, 66);
             let height = rows.len() as u16 + 2;
             let inner = open(buffer, layout::middle(area, 70, height.clamp(3, 20)), pen, "labs");
+            paint::list(buffer, inner, &rows, *selected, pen.style(Meaning::Selected));
+        }
+        Popup::Destinations { all, selected } => {
+            let rows = destinations(pen, all);
+            let height = rows.len() as u16 + 2;
+            let inner = open(buffer, layout::middle(area, 60, height.clamp(3, 20)), pen, "send to");
             paint::list(buffer, inner, &rows, *selected, pen.style(Meaning::Selected));
         }
         Popup::Variants { selected } => variants(buffer, area, pen, *selected),
@@ -224,6 +232,24 @@ pub(super) fn input_line(
     Position::new(area.x + used + column.min(width.saturating_sub(1)), area.y)
 }
 
+/// Where something can be sent, each in words.
+fn destinations(pen: &Pen, all: &[Destination]) -> Vec<Line<'static>> {
+    let row = |to: String, words: &str| {
+        Line::from(vec![
+            pen.span(text::pad(&to, 18), Meaning::Name),
+            pen.span(words, Meaning::Muted),
+        ])
+    };
+    let words = |to: &Destination| match to {
+        Destination::Stage(_) => "the stage",
+        Destination::MethodTest(_) => "the gateway's method test, with its log",
+        Destination::Function(_) => "straight to the function",
+        Destination::Url(_) => "another URL",
+    };
+    let rows = all.iter().map(|to| row(to.to_string(), words(to)));
+    rows.chain([row("…".to_owned(), "type another, or a URL")]).collect()
+}
+
 fn variants(buffer: &mut Buffer, area: Rect, pen: &Pen, selected: usize) {
     let state = pen.state;
     let Some(blueprint) = state.blueprint() else { return };
@@ -280,10 +306,23 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
             "a description for people, may be empty".to_owned(),
             "what is new",
         ),
-        Asked::Burst => ("burst".to_owned(), "how many x how many at once".to_owned(), "200x8"),
-        Asked::Compare => {
-            ("compare".to_owned(), "how many of each x how many at once".to_owned(), "200x8")
-        }
+        Asked::Burst => (
+            "burst".to_owned(),
+            "how many x how many at once; also 30s, 50/s: 200x8 · 30s x8 · 1m 50/s x16".to_owned(),
+            "200x8",
+        ),
+        Asked::Destination => (
+            "send to".to_owned(),
+            "STAGE · test:STAGE · :VERSION · :ALIAS · https://… (without the lab's key)".to_owned(),
+            ":3",
+        ),
+        Asked::Compare => (
+            "compare".to_owned(),
+            "where, and how many of each x how many at once: dev prod 200x8 · :3 :4 30s x8 · without \
+             places the requests that the lab compares"
+                .to_owned(),
+            "dev prod 200x8",
+        ),
         Asked::Extend => (
             match &state.gateway.asked {
                 Some((plan, key)) => format!("more requests for {key} in {plan}"),

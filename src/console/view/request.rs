@@ -1,5 +1,6 @@
 //! The selected request as it will be sent.
 
+use labdeck_lab::blueprint::SavedEvent;
 use labdeck_ops::request::exchange::shown_header;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,26 +9,59 @@ use ratatui::text::{Line, Span};
 use super::paint::{self, Pen};
 use crate::action::Action;
 use crate::state::Panel;
+use crate::state::sendable::Item;
 use crate::text;
 use crate::theme::Meaning;
+
+/// The keys that change where it goes.
+fn destination_keys(pen: &Pen) -> Span<'static> {
+    let state = pen.state;
+    let (next, choose) = (state.keys(Action::NextStage), state.keys(Action::SendTo));
+    pen.span(format!(" ({next} next, {choose} choose)"), Meaning::Muted)
+}
+
+/// An event as it will be sent.
+fn draw_event(buffer: &mut Buffer, area: Rect, pen: &Pen, event: &SavedEvent) {
+    let to = pen.state.destination().map_or_else(String::new, |to| to.to_string());
+    let title = Line::from(vec![
+        pen.span(&event.name, Meaning::Title),
+        pen.span(format!(" · to {}", event.function), Meaning::Muted),
+        pen.span(to, Meaning::Strong),
+        destination_keys(pen),
+    ]);
+    let inner = pen.panel_with(buffer, area, Panel::Request, title);
+    let columns = usize::from(inner.width);
+    let description = text::fit(&event.description, columns);
+    let mut lines = vec![pen.line(description, Meaning::Muted)];
+    let payload = event.payload.to_string();
+    lines.extend(text::wrap(&payload, columns).iter().map(|l| pen.line(l, Meaning::JsonText)));
+    paint::lines(buffer, inner, lines);
+}
 
 /// Draws the panel.
 pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let state = pen.state;
-    let Some(saved) = state.saved_request() else {
-        let inner = pen.panel(buffer, area, Panel::Request, "request");
-        paint::empty(buffer, inner, pen, "nothing to send");
-        return;
+    let saved = match state.item() {
+        Some(Item::Request(saved)) => saved,
+        Some(Item::Event(event)) => {
+            draw_event(buffer, area, pen, event);
+            return;
+        }
+        None => {
+            let inner = pen.panel(buffer, area, Panel::Request, "request");
+            paint::empty(buffer, inner, pen, "nothing to send");
+            return;
+        }
     };
     let request = state.requests.current(saved);
     let edited = if state.requests.edits.contains_key(&saved.name) { " · edited" } else { "" };
-    let stage = state.stage().unwrap_or("—");
+    let to = state.destination().map_or_else(|| "—".to_owned(), |to| to.to_string());
     let title = Line::from(vec![
         pen.span(&saved.name, Meaning::Title),
         pen.span(edited, Meaning::Warn),
         pen.span(format!(" · to {} ▸ ", request.api), Meaning::Muted),
-        pen.span(stage, Meaning::Strong),
-        pen.span(format!(" ({} next stage)", state.keys(Action::NextStage)), Meaning::Muted),
+        pen.span(to, Meaning::Strong),
+        destination_keys(pen),
     ]);
     let inner = pen.panel_with(buffer, area, Panel::Request, title);
     let columns = usize::from(inner.width);

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::paint::{self, Pen};
 use crate::state::Panel;
+use crate::state::sendable::Item;
 use crate::text;
 use crate::theme::Meaning;
 
@@ -13,31 +14,36 @@ use crate::theme::Meaning;
 pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let state = pen.state;
     let inner = pen.panel(buffer, area, Panel::RequestList, "requests");
-    let Some(blueprint) = state.blueprint().filter(|lab| !lab.requests.is_empty()) else {
-        paint::empty(buffer, inner, pen, "this lab has no saved requests");
-        return;
-    };
     let columns = usize::from(inner.width);
-    let rows: Vec<Line> = blueprint
-        .requests
-        .iter()
-        .map(|saved| {
-            let request = state.requests.current(saved);
-            let edited = state.requests.edits.contains_key(&saved.name);
-            let answer = state.requests.answers.get(&saved.name);
+    let rows: Vec<Line> = state
+        .items()
+        .map(|item| {
+            let (method, edited) = match item {
+                Item::Request(saved) => {
+                    let edited = state.requests.edits.contains_key(&saved.name);
+                    (state.requests.current(saved).method.as_str(), edited)
+                }
+                Item::Event(_) => ("event", false),
+            };
+            let answer = state.requests.answers.get(item.name());
             let status = answer.map_or(String::new(), |answer| answer.exchange.status.to_string());
             let meaning =
                 answer.map_or(Meaning::Muted, |answer| status_meaning(answer.exchange.status));
-            let room = columns.saturating_sub(5 + 4 + 2);
-            let name = if edited { format!("{}*", saved.name) } else { saved.name.clone() };
+            let room = columns.saturating_sub(6 + 4 + 1);
+            let edited = if edited { "*" } else { "" };
+            let name = format!("{}{edited}", item.name());
             Line::from(vec![
-                pen.span(text::pad(&request.method, 5), Meaning::Key),
+                pen.span(text::pad(method, 6), Meaning::Key),
                 pen.span(text::pad(&name, room), Meaning::Text),
                 Span::raw(" "),
                 pen.span(text::right(&status, 4), meaning),
             ])
         })
         .collect();
+    if rows.is_empty() {
+        paint::empty(buffer, inner, pen, "this lab has no saved requests");
+        return;
+    }
     let list_height = (rows.len() as u16).min(inner.height.saturating_sub(4).max(1));
     let list = Rect { height: list_height, ..inner };
     paint::list(buffer, list, &rows, state.requests.selected, pen.style(Meaning::Selected));

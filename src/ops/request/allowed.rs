@@ -54,8 +54,8 @@ pub(super) fn sent(record: Option<Recorded>, result: &Result<Exchange>) {
     }
 }
 
-/// Writes down how many requests ended, in one line.
-pub(super) fn burst(record: Option<Recorded>, count: u64, result: &Result<BurstSummary>) {
+/// Writes down how many requests were answered well, in one line.
+pub(super) fn burst(record: Option<Recorded>, result: &Result<BurstSummary>) {
     let Some(record) = record else { return };
     match result {
         Ok(summary) => {
@@ -65,10 +65,11 @@ pub(super) fn burst(record: Option<Recorded>, count: u64, result: &Result<BurstS
                 .filter(|(status, _)| **status < 400)
                 .map(|(_, count)| count)
                 .sum();
-            if good == count {
+            let all = summary.answered + summary.failed;
+            if good == all {
                 record.ended(result);
             } else {
-                record.failed(&format!("{good} of {count} ok"));
+                record.failed(&format!("{good} of {all} ok"));
             }
         }
         Err(_) => record.ended(result),

@@ -6,6 +6,8 @@ use std::fmt;
 use labdeck_lab::blueprint::Expect;
 use serde::{Serialize, Serializer};
 
+use super::burst::Bucket;
+
 /// A request as it is sent: everything resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutgoingRequest {
@@ -143,6 +145,19 @@ pub struct Exchange {
     pub request_id: Option<String>,
     /// What an error answer of the gateway means, and what to do, where it is one.
     pub explanation: Option<String>,
+    /// Where it was sent, as [`Destination`](super::destination::Destination) writes it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub to: String,
+    /// Lambda's request id, where the function was invoked directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda_request_id: Option<String>,
+    /// The version of the function that answered, where it was invoked directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The log that came with the answer: a method test's execution log, or the last 4 KB of what the
+    /// function logged when it was invoked directly.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
     /// Whether the answer is what the saved request expects, point by point.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Verdict>,
@@ -182,9 +197,9 @@ pub struct Timings {
 /// What a burst measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct BurstSummary {
-    /// Saved request's name.
+    /// The saved request's name, or what tells it from others that it is compared with.
     pub request: String,
-    /// URL.
+    /// URL, or function and qualifier.
     pub url: String,
     /// Requests answered.
     pub answered: u64,
@@ -206,6 +221,8 @@ pub struct BurstSummary {
     pub p99_ms: f64,
     /// Slowest in ms.
     pub max_ms: f64,
+    /// Answers by latency, in buckets that grow by a third each.
+    pub histogram: Vec<Bucket>,
     /// Why requests failed, the most frequent first.
     pub errors: Vec<(String, u64)>,
     /// Why it ended before all were sent: `cancelled`, or that nobody answers.

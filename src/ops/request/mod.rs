@@ -3,13 +3,16 @@
 mod all;
 mod allowed;
 mod before;
-mod burst;
+pub mod burst;
+pub mod compare;
+pub mod destination;
 mod earlier;
 pub mod exchange;
 pub mod expect;
 mod explain;
 mod key;
 mod prepare;
+mod proxy;
 mod send;
 mod wire;
 
@@ -23,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use all::{Outcome, Row, all};
 pub use allowed::may_change;
-pub use burst::{MOST_AT_ONCE, MOST_REQUESTS};
+pub use burst::Load;
 pub use earlier::answers_of;
 pub(crate) use earlier::text_of;
 pub use key::value as key_value;
@@ -35,7 +38,7 @@ use exchange::{BurstSummary, Exchange, Origin, OutgoingRequest};
 use crate::engine::Engine;
 use crate::gateway::sent::Counter;
 use crate::live;
-use crate::progress::{Progress, Reporter};
+use crate::progress::Reporter;
 use crate::status;
 
 /// What is at a URL, as it is, up to Lambda's limit of a function's code.
@@ -176,8 +179,7 @@ async fn sent(engine: &Engine, request: OutgoingRequest) -> Result<Exchange> {
     Ok(exchange)
 }
 
-/// Sends `request` `count` times (1 to [`MOST_REQUESTS`]), `concurrency` (1 to [`MOST_AT_ONCE`]) at
-/// once, and measures.
+/// Sends `request` as `load` says, and measures.
 ///
 /// A cancelled burst, and one that nobody answers, ends early with what it has; `stopped` says why.
 ///
@@ -188,53 +190,21 @@ pub async fn burst(
     engine: &Engine,
     name: &str,
     request: OutgoingRequest,
-    count: u64,
-    concurrency: usize,
+    load: &Load,
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<BurstSummary> {
-    let to = format!("{count} requests, {concurrency} at once");
-    let record = changing("", to, allowed::begun(engine, &request)).await?;
+    load.checked(name)?;
+    let prepared = wire::Prepared::new(&request)?;
+    let record = changing("", load.to_string(), allowed::begun(engine, &request)).await?;
     if engine.target.is_local() {
         engine.target.reconnect().await?;
     }
-    let result = burst::run(name, &request, count, concurrency, reporter, &cancel).await;
-    allowed::burst(record, count, &result);
+    let sender = burst::Sender::http(prepared, &request.url);
+    let counter = Counter::of(&request);
+    let result = burst::run(name, sender, counter, load, reporter, &cancel).await;
+    allowed::burst(record, &result);
     result
-}
-
-/// Sends the same number of each of `requests` to `stage`, one after the other, for comparison.
-///
-/// # Errors
-/// As [`prepare`] and [`burst`]; Cancelled when it was cancelled before the last one was complete.
-#[expect(clippy::too_many_arguments, reason = "a burst, and the lab it is for")]
-pub async fn compare(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    requests: &[SavedRequest],
-    stage: &str,
-    count: u64,
-    concurrency: usize,
-    reporter: &Reporter,
-    cancel: CancellationToken,
-) -> Result<Vec<BurstSummary>> {
-    let mut prepared = Vec::with_capacity(requests.len());
-    for saved in requests {
-        let request = prepare(engine, blueprint, saved, stage, &Given::default()).await?;
-        prepared.push((saved.name.clone(), request));
-    }
-    let mut summaries = Vec::with_capacity(prepared.len());
-    for (name, request) in prepared {
-        reporter.report(Progress::Phase { name: format!("sending {name}") });
-        let cancel = cancel.clone();
-        let summary = burst(engine, &name, request, count, concurrency, reporter, cancel).await?;
-        if summary.stopped.as_deref() == Some("cancelled") {
-            let what = "comparing requests";
-            return Err(Failure::new(FailureKind::Cancelled, what, "stopped on request"));
-        }
-        summaries.push(summary);
-    }
-    Ok(summaries)
 }
 
 /// The `Date` that the server of `url` answers with, whatever else it says: for comparing clocks.

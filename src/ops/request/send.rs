@@ -61,7 +61,7 @@ pub(super) async fn send_once(request: OutgoingRequest) -> Result<Exchange, Send
         explanation,
         sent_ms,
         request,
-        verdicts: Vec::new(),
+        ..Exchange::default()
     })
 }
 
