@@ -17,7 +17,7 @@ pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
 pub use gateway::{KeysArgs, KeysCommand, PlansArgs, PlansCommand, StagesArgs, StagesCommand};
 pub use load::{CompareArgs, LoadArgs};
-pub use request::RequestArgs;
+pub use request::{OwnArgs, RequestArgs};
 
 /// A console for small serverless APIs on AWS, with an embedded local cloud.
 ///
@@ -167,7 +167,7 @@ pub enum Command {
     /// Tear down in the right order; then list what is left.
     Destroy(LabsArg),
     /// Send a saved request, once or many times; without a name, list them.
-    Request(RequestArgs),
+    Request(Box<RequestArgs>),
     /// Invoke a function with a saved event, once or many times; without a name, list the events.
     Invoke(InvokeArgs),
     /// Send the same traffic to several requests, stages, versions or URLs, and show them side by side.

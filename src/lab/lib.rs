@@ -12,6 +12,7 @@ mod own;
 mod prefix;
 mod problem;
 pub mod references;
+pub mod rules;
 mod section;
 mod syntax;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 pub use blueprint::Blueprint;
-pub use own::read_requests;
+pub use own::{check_requests, read_requests};
 pub use prefix::{PrefixError, check_prefix};
 pub use problem::{Problem, Problems};
 

@@ -27,10 +27,24 @@ pub fn read_requests(file: &Path, lab: &Blueprint) -> Result<Vec<SavedRequest>, 
             return Err(Problems(findings.into_sorted()));
         }
     };
-    let called = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let own = parse_requests(&text, &called, lab, &mut findings);
+    let own = parse_requests(&text, &called(file), lab, &mut findings);
     let problems = findings.into_sorted();
     if problems.is_empty() { Ok(own) } else { Err(Problems(problems)) }
+}
+
+/// Checks the text of such a file, before it is written.
+///
+/// # Errors
+/// Every problem of the text with its line.
+pub fn check_requests(file: &Path, text: &str, lab: &Blueprint) -> Result<(), Problems> {
+    let mut findings = Findings::new(file);
+    parse_requests(text, &called(file), lab, &mut findings);
+    let problems = findings.into_sorted();
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+fn called(file: &Path) -> String {
+    file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn parse_requests(

@@ -17,6 +17,7 @@ pub mod history;
 pub mod invoke;
 pub mod live;
 pub mod prices;
+mod private;
 pub mod probe;
 pub mod progress;
 pub mod redrive;

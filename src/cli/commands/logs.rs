@@ -17,13 +17,37 @@ use crate::output::exit;
 
 /// A log event as JSON.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     timestamp_ms: i64,
     function: &'a str,
     version: &'a str,
     kind: &'static str,
     stream: &'a str,
     text: &'a str,
+}
+
+impl<'a> From<&'a LogEvent> for Line<'a> {
+    fn from(event: &'a LogEvent) -> Self {
+        Self {
+            timestamp_ms: event.timestamp_ms,
+            function: &event.function,
+            version: &event.version,
+            kind: kind(&event.kind),
+            stream: &event.stream,
+            text: &event.text,
+        }
+    }
+}
+
+/// A log event as a line; `width` is the room for the function's name.
+pub(super) fn line(event: &LogEvent, width: usize) -> String {
+    format!(
+        "{} {:>3} {:width$} {}",
+        clock(event.timestamp_ms),
+        version(&event.version),
+        event.function,
+        event.text,
+    )
 }
 
 /// Prints the log; with `--follow` until Ctrl-C or until nobody reads any more.
@@ -154,23 +178,9 @@ impl Printer<'_> {
             return;
         }
         if self.context.output.json {
-            self.context.output.value(&Line {
-                timestamp_ms: event.timestamp_ms,
-                function: &event.function,
-                version: &event.version,
-                kind: kind(&event.kind),
-                stream: &event.stream,
-                text: &event.text,
-            });
+            self.context.output.value(&Line::from(event));
         } else {
-            self.context.output.line(format!(
-                "{} {:>3} {:width$} {}",
-                clock(event.timestamp_ms),
-                version(&event.version),
-                event.function,
-                event.text,
-                width = self.width
-            ));
+            self.context.output.line(line(event, self.width));
         }
     }
 }

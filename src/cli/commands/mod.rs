@@ -97,7 +97,7 @@ async fn perform(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::Plan(args) => plan::run(context, &args).await,
         Command::Deploy(args) => deploy::run(context, &args).await,
         Command::Destroy(args) => destroy::run(context, &args).await,
-        Command::Request(args) => request::run(context, &args).await,
+        Command::Request(args) => Box::pin(request::run(context, &args)).await,
         Command::Invoke(args) => invoke::run(context, &args).await,
         Command::Compare(args) => compare::run(context, &args).await,
         Command::Release(args) => release::run(context, &args.lab, args.command).await,

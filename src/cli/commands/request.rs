@@ -1,10 +1,19 @@
 //! `request`: sends a saved request, once or many times; without a name lists them.
 
+mod logs;
+mod own;
+mod past;
+
+use std::path::Path;
+
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::request::curl::curl;
 use labdeck_ops::request::destination::{self, Destination, Sent};
-use labdeck_ops::request::{self, Given};
+use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::request::trace::Trace;
+use labdeck_ops::request::{self, Given, Outcome, history};
 
 use super::show;
 use crate::args::RequestArgs;
@@ -15,11 +24,30 @@ use crate::progress::Display;
 /// Sends. An answer with an error status is an answer: the exit status is 1 only when requests got
 /// no answer, or one that is not what its request expects.
 pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
-    if args.all {
-        return all(context, args).await;
-    }
-    let Some(name) = &args.name else { return list(context, &args.lab) };
     let blueprint = context.blueprint(&args.lab)?;
+    let name = args.name.as_deref();
+    if args.history || !args.diff.is_empty() {
+        let engine = context.engine().await?;
+        let lab = &blueprint.name;
+        return if args.history {
+            past::list(context, &engine, &blueprint, name, args.invocation.as_deref()).await
+        } else {
+            past::compare(context, &engine, lab, &args.diff)
+        };
+    }
+    if let Some(name) = name {
+        if !args.own.save.is_empty() {
+            return own::save(context, &blueprint, args, name);
+        }
+        if args.own.forget {
+            return own::forget(context, &blueprint, name);
+        }
+    }
+    let blueprint = own::with_own(context, blueprint, name)?;
+    if args.all {
+        return all(context, args, &blueprint).await;
+    }
+    let Some(name) = name else { return Ok(list(context, &blueprint)) };
     let saved = find(&blueprint, name)?;
     let to = match (&args.to, &args.stage) {
         (Some(to), _) => Destination::read(to, &blueprint).map_err(|why| {
@@ -28,12 +56,30 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
         (None, Some(stage)) => Destination::Stage(stage.clone()),
         (None, None) => Destination::Stage(default_stage(&blueprint)?),
     };
-    let given = Given { variables: args.variables.iter().cloned().collect(), ..Given::default() };
     let engine = context.engine().await?;
+    let needed = request::answers_needed(&blueprint, saved);
+    let stage = to.stage(&blueprint);
+    let given = Given {
+        variables: args.variables.iter().cloned().collect(),
+        answers: history::last_answers(&engine, &blueprint.name, stage, &needed)?,
+    };
+    if args.curl {
+        let outgoing = request::prepare_unsent(&engine, &blueprint, saved, stage, &given).await?;
+        let line = curl(&outgoing, &args.lab, &flags(context));
+        let value = serde_json::json!({ "curl": line });
+        context.output.result(&value, || vec![line.clone()]);
+        return Ok(exit::DONE);
+    }
     let what = Sent::Request(Box::new(saved.clone()));
     let Some(load) = args.load.load() else {
         let exchange = destination::send_to(&engine, &blueprint, &what, &to, &given).await?;
-        context.output.result(&exchange, || show::exchange(&exchange));
+        let id = past::keep(context, &engine, &blueprint.name, &exchange);
+        let trace = if args.logs {
+            Some(logs::wait(context, &engine, &blueprint, &exchange).await?)
+        } else {
+            None
+        };
+        show_one(context, &exchange, id, trace.as_ref());
         return Ok(if exchange.holds() { exit::DONE } else { exit::FAILED });
     };
     let display = Display::new(context.output);
@@ -53,18 +99,65 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }
 
+/// Shows an answer; as JSON with its number in the history.
+fn show_one(context: &Context<'_>, exchange: &Exchange, id: Option<u64>, trace: Option<&Trace>) {
+    #[derive(serde::Serialize)]
+    struct Answered<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        #[serde(flatten)]
+        exchange: &'a Exchange,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        logs: Option<logs::Found<'a>>,
+    }
+    let answered = Answered { id, exchange, logs: trace.map(logs::Found::from) };
+    context.output.result(&answered, || {
+        let mut text = show::exchange(exchange);
+        text.extend(trace.map(logs::told).unwrap_or_default());
+        text
+    });
+}
+
+/// The flags with which a command reaches the same target and labs.
+fn flags(context: &Context<'_>) -> Vec<String> {
+    let global = &context.global;
+    let mut flags = Vec::new();
+    let mut add = |flag: &str, value: Option<String>| {
+        flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+    };
+    add("--target", (global.target != "local").then(|| global.target.clone()));
+    add("--profile", global.profile.clone());
+    add("--region", global.region.clone());
+    add("--endpoint-url", global.endpoint_url.clone());
+    add("--prefix", global.prefix.clone());
+    add("--state-dir", global.state_dir.as_ref().map(|dir| absolute(dir)));
+    let elsewhere = global.labs.as_os_str() != "handlers";
+    add("--labs", elsewhere.then(|| absolute(&global.labs)));
+    flags
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
 /// Sends all of them; with text each is told as it ends.
-async fn all(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
-    let blueprint = context.blueprint(&args.lab)?;
-    let stage = args.stage.clone().map_or_else(|| default_stage(&blueprint), Ok)?;
-    let given = Given { variables: args.variables.iter().cloned().collect(), ..Given::default() };
+async fn all(context: &Context<'_>, args: &RequestArgs, blueprint: &Blueprint) -> Result<u8> {
+    let stage = args.stage.clone().map_or_else(|| default_stage(blueprint), Ok)?;
     let engine = context.engine().await?;
+    let needed = blueprint.requests.iter().flat_map(request::answers_of).collect();
+    let given = Given {
+        variables: args.variables.iter().cloned().collect(),
+        answers: history::last_answers(&engine, &blueprint.name, &stage, &needed)?,
+    };
     let width = |text: fn(&SavedRequest) -> usize| {
         blueprint.requests.iter().map(text).max().unwrap_or_default()
     };
     let names = width(|saved| saved.name.chars().count());
     let calls = width(|saved| saved.method.len() + 1 + saved.path.chars().count());
-    let rows = request::all(&engine, &blueprint, &stage, &given, &context.cancel, |row| {
+    let rows = request::all(&engine, blueprint, &stage, &given, &context.cancel, |row| {
+        if let Outcome::Exchange(exchange) = &row.outcome {
+            past::keep(context, &engine, &blueprint.name, exchange);
+        }
         if !context.output.json {
             for line in show::row(row, names, calls) {
                 context.output.line(line);
@@ -105,8 +198,7 @@ pub fn default_stage(blueprint: &Blueprint) -> Result<String> {
     })
 }
 
-fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
-    let blueprint = context.blueprint(lab)?;
+fn list(context: &Context<'_>, blueprint: &Blueprint) -> u8 {
     context.output.result(&serde_json::json!({ "requests": blueprint.requests }), || {
         let row = |saved: &SavedRequest| {
             let variables: Vec<&str> = request::variables_of(saved).into_iter().collect();
@@ -115,14 +207,15 @@ fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
             } else {
                 format!(" (--var {}=…)", variables.join("=… --var "))
             };
+            let own = if saved.own { " (your own)" } else { "" };
             vec![
                 saved.name.clone(),
                 saved.api.clone(),
                 format!("{} {}", saved.method, saved.path),
-                format!("{}{uses}", saved.description),
+                format!("{}{uses}{own}", saved.description).trim_start().to_owned(),
             ]
         };
         columns(&blueprint.requests.iter().map(row).collect::<Vec<_>>())
     });
-    Ok(exit::DONE)
+    exit::DONE
 }

@@ -35,13 +35,14 @@ impl Backends for Behind {
                 log_tail: false,
             };
             if call.event {
-                lambda.invoke_event(invocation).await?;
-                return Ok(FunctionAnswer { payload: Bytes::new(), failed: false });
+                let request_id = lambda.invoke_event(invocation).await?;
+                return Ok(FunctionAnswer { payload: Bytes::new(), failed: false, request_id });
             }
             let outcome = lambda.invoke(invocation).await?;
             Ok(FunctionAnswer {
                 payload: outcome.payload,
                 failed: outcome.function_error.is_some(),
+                request_id: outcome.request_id,
             })
         })
     }

@@ -110,8 +110,12 @@ impl Lambda {
         self.run(admitted, invocation.payload, request_id, baggage, invocation.log_tail).await
     }
 
-    /// Tells a function of an event: AWS's asynchronous invocation. It is kept and run later.
-    pub async fn invoke_event(self: &Arc<Self>, invocation: Invocation) -> Result<(), AwsError> {
+    /// Tells a function of an event: AWS's asynchronous invocation. It is kept and run later. Answers
+    /// the invocation's id.
+    pub async fn invoke_event(
+        self: &Arc<Self>,
+        invocation: Invocation,
+    ) -> Result<String, AwsError> {
         let name = FunctionName::parse(
             &invocation.function,
             invocation.qualifier.as_deref(),
@@ -123,7 +127,9 @@ impl Lambda {
             Baggage { trace_id: invocation.trace_id, client_context: invocation.client_context };
         let id = unique_id().to_string();
         let now = self.core.now_millis();
-        self.accept_event(QueuedEvent::new(id, admitted.name, payload, baggage, now)).await
+        let event = QueuedEvent::new(id.clone(), admitted.name, payload, baggage, now);
+        self.accept_event(event).await?;
+        Ok(id)
     }
 
     /// The `Invoke` operation.

@@ -429,7 +429,8 @@ async fn documents_in_a_functions_output_and_its_invocations_become_metrics() {
     functions.let_the_gateway_log().await;
     let group = "arn:aws:logs:us-east-1:000000000000:log-group:/shop/access:*";
     let format = "$context.httpMethod $context.resourcePath $context.status \
-                  $context.integration.status $context.error.responseType $context.responseLength";
+                  $context.integration.status $context.error.responseType $context.responseLength \
+                  $context.integration.requestId";
     functions
         .patch(
             &api,
@@ -445,15 +446,17 @@ async fn documents_in_a_functions_output_and_its_invocations_become_metrics() {
     becomes(&client, of("Count", &detail), "Sum", 1.0).await;
     assert_eq!(functions.get(&api, "/dev/nowhere").await, 403);
     let access = functions.lines("/shop/access", 2).await;
-    assert_eq!(access[0], "GET /greet 418 418 - 5");
-    assert_eq!(access[1], "GET - 403 - MISSING_AUTHENTICATION_TOKEN 42");
-    let lines = functions.lines(&format!("API-Gateway-Execution-Logs_{api}/dev"), 10).await;
+    let (line, invocation) = access[0].rsplit_once(' ').unwrap();
+    assert_eq!(line, "GET /greet 418 418 - 5");
+    assert_eq!(access[1], "GET - 403 - MISSING_AUTHENTICATION_TOKEN 42 -");
+    let lines = functions.lines(&format!("API-Gateway-Execution-Logs_{api}/dev"), 11).await;
     for expected in [
         "Starting execution for request: ",
         "HTTP Method: GET, Resource Path: /greet",
         "Received response. Status: 200, Integration latency: ",
         "Endpoint response body before transformations: {\"statusCode\":418",
         "Method completed with status: 418",
+        &format!("AWS Integration Endpoint RequestId : {invocation}"),
     ] {
         assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
     }

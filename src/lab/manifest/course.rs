@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::requests::METHODS;
+use super::requests::methods;
 use super::unsigned;
 use crate::blueprint::{Chaos, ChaosKind, SavedEvent};
 use crate::links::Kind;
@@ -93,7 +93,7 @@ fn chaos_kind(section: &Section<'_, '_, '_>) -> Option<ChaosKind> {
 fn drop_cache_key(section: &Section<'_, '_, '_>) -> ChaosKind {
     let api = section.link("api", Kind::Api);
     let path = section.text("path", "a path of the API, with parameters as `{name}`").value;
-    let method = section.choice("method", METHODS).unwrap_or_default().to_owned();
+    let method = section.choice("method", &methods()).unwrap_or_default().to_owned();
     let parameter = section.text("parameter", "a cache key such as `method.request.path.ID`");
     let stage = section.link("stage", Kind::Stage);
     if [&api, &path, &method, &parameter.value].iter().all(|text| !text.is_empty()) {

@@ -6,18 +6,14 @@ use super::plain;
 use crate::blueprint::{Expect, ExpectedStatus, SavedRequest};
 use crate::links::Kind;
 use crate::names;
+use crate::rules::METHODS;
 use crate::section::{Section, Shape, Text};
 
 /// HTTP methods a saved request can have.
-pub(super) const METHODS: &[(&str, &str)] = &[
-    ("GET", "GET"),
-    ("POST", "POST"),
-    ("PUT", "PUT"),
-    ("PATCH", "PATCH"),
-    ("DELETE", "DELETE"),
-    ("HEAD", "HEAD"),
-    ("OPTIONS", "OPTIONS"),
-];
+pub(super) fn methods() -> [(&'static str, &'static str); METHODS.len()] {
+    METHODS.map(|method| (method, method))
+}
+
 /// Most bytes of a saved request's body: what API Gateway takes.
 const MOST_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Longest time that an answer can be expected to take: no answer is waited for longer.
@@ -77,7 +73,7 @@ fn request<'c, 'a, 'i>(
         Whose::Own(_) => section.optional_text("description").unwrap_or_default().value,
     };
     let api = section.link("api", Kind::Api);
-    let method = section.choice("method", METHODS).unwrap_or_default().to_owned();
+    let method = section.choice("method", &methods()).unwrap_or_default().to_owned();
     let path = section.ruled("path", names::PATH);
     let headers = section.text_map("headers", Some(names::HEADER));
     for value in headers.values() {

@@ -73,7 +73,7 @@ impl Destination {
     }
 
     /// The stage whose variables count.
-    fn stage<'a>(&'a self, blueprint: &'a Blueprint) -> &'a str {
+    pub fn stage<'a>(&'a self, blueprint: &'a Blueprint) -> &'a str {
         match self {
             Self::Stage(stage) | Self::MethodTest(stage) => stage,
             // The stage that names this alias; else the last, which after dev is prod.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use labdeck_lab::blueprint::Expect;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::burst::Bucket;
 
 /// A request as it is sent: everything resolved.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingRequest {
     /// HTTP method.
     pub method: String,
@@ -21,7 +21,7 @@ pub struct OutgoingRequest {
     /// Body.
     pub body: Option<String>,
     /// The value that goes along as `x-api-key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyValue>,
     /// Where it came from, which lets an error answer be explained in the lab's own words.
     #[serde(skip)]
@@ -39,12 +39,13 @@ pub struct OutgoingRequest {
 pub struct KeyValue {
     value: String,
     id: Option<String>,
+    name: Option<String>,
 }
 
 impl KeyValue {
     /// Keeps a value.
     pub fn new(value: impl Into<String>) -> Self {
-        Self { value: value.into(), id: None }
+        Self { value: value.into(), id: None, name: None }
     }
 
     /// The same, with the id of the key that it is the value of.
@@ -52,6 +53,18 @@ impl KeyValue {
     pub fn of(mut self, id: &str) -> Self {
         self.id = (!id.is_empty()).then(|| id.to_owned());
         self
+    }
+
+    /// The same, with the name of the key that it is the value of.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = (!name.is_empty()).then(|| name.to_owned());
+        self
+    }
+
+    /// The key's name, where it is known.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The key's id, where it is known.
@@ -65,12 +78,19 @@ impl KeyValue {
     }
 }
 
+/// What stands for the hidden part of a value.
+pub(super) const MASK: &str = "••••";
+
 /// The value with all but its last two characters hidden; a short one is hidden whole.
 pub fn masked(value: &str) -> String {
+    // What was masked is not masked again.
+    if value.starts_with(MASK) {
+        return value.to_owned();
+    }
     let count = value.chars().count();
     let tail: String =
         if count < 8 { String::new() } else { value.chars().skip(count - 2).collect() };
-    format!("••••{tail}")
+    format!("{MASK}{tail}")
 }
 
 impl fmt::Display for KeyValue {
@@ -91,11 +111,31 @@ impl Serialize for KeyValue {
     }
 }
 
+impl<'de> Deserialize<'de> for KeyValue {
+    /// What was written: the value's mask, which can't be sent.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// Headers that hold keys and credentials.
+const SECRET_HEADERS: [&str; 6] = [
+    "x-api-key",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-amz-security-token",
+];
+
+/// Whether a header holds a key or credentials.
+pub fn is_secret_header(name: &str) -> bool {
+    SECRET_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// A header's value as it is shown: keys and credentials are masked.
 pub fn shown_header<'v>(name: &str, value: &'v str) -> std::borrow::Cow<'v, str> {
-    let secret =
-        ["x-api-key", "authorization"].iter().any(|known| name.eq_ignore_ascii_case(known));
-    if secret { masked(value).into() } else { value.into() }
+    if is_secret_header(name) { masked(value).into() } else { value.into() }
 }
 
 fn masked_headers<S: Serializer>(
@@ -106,12 +146,15 @@ fn masked_headers<S: Serializer>(
 }
 
 /// The lab, API and stage that a request was prepared for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Origin {
     /// Lab name.
     pub lab: String,
     /// API name.
     pub api: String,
+    /// API id.
+    pub api_id: String,
     /// Stage name.
     pub stage: String,
     /// The alias that the stage's `lambdaAlias` names.
@@ -119,13 +162,15 @@ pub struct Origin {
     /// URL of the stage, without a trailing slash.
     pub base_url: String,
     /// The API's routes, such as `GET /greet`.
+    #[serde(skip)]
     pub routes: Vec<String>,
     /// Functions behind the API.
     pub functions: Vec<String>,
 }
 
 /// A request with its response.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Exchange {
     /// What was sent.
     pub request: OutgoingRequest,
@@ -171,7 +216,7 @@ impl Exchange {
 }
 
 /// Whether an answer keeps one thing that was expected of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What of the answer: `status`, `header NAME`, a JSON path, or `time`.
     pub what: String,
@@ -184,7 +229,7 @@ pub struct Verdict {
 }
 
 /// How long the parts of an exchange took, in ms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Connecting; 0 on a connection that was open already.
     pub connect_ms: f64,

@@ -144,6 +144,7 @@ mod tests {
             origin: Some(Origin {
                 lab: "greet".into(),
                 api: "greet-stateless".into(),
+                api_id: "a1".into(),
                 stage: "prod".into(),
                 alias: "prod".into(),
                 base_url: "http://h/prod".into(),

@@ -33,7 +33,8 @@ pub async fn value(engine: &Engine, lab: &str, name: &str) -> Result<KeyValue> {
                 (true, false) => 0,
             };
             if found.as_ref().is_none_or(|(best, _)| rank > *best) {
-                found = Some((rank, KeyValue::new(value).of(key.id().unwrap_or_default())));
+                found =
+                    Some((rank, KeyValue::new(value).of(key.id().unwrap_or_default()).named(name)));
             }
         }
     }

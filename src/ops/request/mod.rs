@@ -4,19 +4,26 @@ mod all;
 mod allowed;
 mod before;
 pub mod burst;
+pub mod check;
 pub mod compare;
+pub mod curl;
 pub mod destination;
+pub mod diff;
 mod earlier;
 pub mod exchange;
 pub mod expect;
 mod explain;
+pub mod history;
 mod key;
+pub mod own;
 mod prepare;
 mod proxy;
+mod secrets;
 mod send;
+pub mod trace;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_apigateway::types::RestApi;
 use labdeck_aws::{Failure, FailureKind, Result, changing};
@@ -81,6 +88,45 @@ pub async fn prepare(
     place.outgoing(saved, &filled).await
 }
 
+/// The same without sending anything: what requests before it capture is taken from their last answers.
+///
+/// # Errors
+/// As [`prepare`]; Invalid when such an answer is not in `given`.
+pub async fn prepare_unsent(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    saved: &SavedRequest,
+    stage: &str,
+    given: &Given,
+) -> Result<OutgoingRequest> {
+    let before = before::in_order(blueprint, saved)?;
+    prepare::check_known(saved, &before, &given.variables)?;
+    let mut values = BTreeMap::new();
+    for earlier in before {
+        if earlier.capture.is_empty() || !before::is_needed(earlier, &given.variables) {
+            continue;
+        }
+        let Some(exchange) = given.answers.get(&earlier.name) else {
+            let (lab, name) = (&blueprint.name, &earlier.name);
+            let what = format!("preparing request {}", saved.name);
+            let why = format!("it needs what the answer of {name} has, and there is none");
+            return Err(Failure::new(FailureKind::Invalid, what, why)
+                .next(format!("send it first: labdeck request {lab} {name}")));
+        };
+        before::capture(saved, earlier, exchange, &mut values)?;
+    }
+    let filled = earlier::filled(blueprint, saved, &values, given, &[])?;
+    Place::of(engine, blueprint, stage, &saved.name).await?.outgoing(saved, &filled).await
+}
+
+/// Names of the requests whose last answers may be needed for `saved`: those that it or a request before
+/// it takes values from, and those before it themselves.
+pub fn answers_needed<'r>(blueprint: &'r Blueprint, saved: &'r SavedRequest) -> BTreeSet<&'r str> {
+    let before = before::in_order(blueprint, saved).unwrap_or_default();
+    let taken = before.iter().copied().chain([saved]).flat_map(answers_of);
+    before.iter().map(|earlier| earlier.name.as_str()).chain(taken).collect()
+}
+
 /// What fills the variables of a request beside its own defaults and what requests before it capture.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -133,6 +179,7 @@ impl<'a> Place<'a> {
         let origin = Origin {
             lab: lab.clone(),
             api: saved.api.clone(),
+            api_id: id.to_owned(),
             stage: self.stage.name.clone(),
             alias: self.stage.alias.clone(),
             base_url: self.engine.target.stage_url(id, &self.stage.name),

@@ -121,7 +121,7 @@ enum Place {
 }
 
 /// Every `{{name}}` of a text with where it begins and ends.
-fn holes(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+pub(super) fn holes(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut from = 0;
     std::iter::from_fn(move || {
         let start = from + text.get(from..)?.find("{{")?;

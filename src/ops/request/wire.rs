@@ -28,7 +28,7 @@ use super::exchange::OutgoingRequest;
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Headers that belong to the connection and can't be given by hand.
-const OWN_HEADERS: [&str; 5] =
+pub(super) const OWN_HEADERS: [&str; 5] =
     ["content-length", "transfer-encoding", "connection", "upgrade", "expect"];
 
 /// A request that was checked and can be sent any number of times.

@@ -119,6 +119,7 @@ fn value(name: &str, context: &Context<'_>, answer: &Answer) -> Option<String> {
             notes.backend()?.service.to_string()
         }
         "integration.status" => notes.backend()?.own.to_string(),
+        "integration.requestId" | "awsEndpointRequestId" => notes.endpoint_id()?.to_owned(),
         "integrationErrorMessage" | "integration.error" => {
             notes.integration_ms()?;
             notes.failure()?.reason.clone()?

@@ -27,6 +27,8 @@ pub(in super::super) struct FunctionAnswer {
     pub payload: Bytes,
     /// Whether the function failed.
     pub failed: bool,
+    /// The invocation's id.
+    pub request_id: String,
 }
 
 /// An answer that comes later.

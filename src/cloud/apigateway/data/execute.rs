@@ -104,6 +104,9 @@ async fn serve(
         }
     };
     log.info(context, || format!("Method completed with status: {}", answer.status().as_u16()));
+    if let Some(id) = context.notes.endpoint_id() {
+        log.info(context, || format!("AWS Integration Endpoint RequestId : {id}"));
+    }
     log.write(context, backends).await;
     answer
 }
@@ -227,6 +230,7 @@ pub(super) async fn integrate(
             let answered = within(called.timeout_ms, backends.call(call))
                 .await?
                 .map_err(|error| refused_call(&error))?;
+            context.notes.endpoint(answered.request_id);
             log.info(context, || {
                 let latency = sent.elapsed().as_millis();
                 format!("Received response. Status: 200, Integration latency: {latency} ms")

@@ -16,6 +16,7 @@ pub(super) struct Notes {
     route: OnceLock<Route>,
     integration: OnceLock<Duration>,
     backend: OnceLock<Statuses>,
+    endpoint: OnceLock<String>,
     cache_hit: OnceLock<bool>,
     failure: OnceLock<Failed>,
 }
@@ -57,6 +58,7 @@ impl Default for Notes {
             route: OnceLock::new(),
             integration: OnceLock::new(),
             backend: OnceLock::new(),
+            endpoint: OnceLock::new(),
             cache_hit: OnceLock::new(),
             failure: OnceLock::new(),
         }
@@ -84,6 +86,16 @@ impl Notes {
     /// with one for the request.
     pub fn answered(&self, service: u16, own: u16) {
         let _ = self.backend.set(Statuses { service, own });
+    }
+
+    /// The service behind the integration has taken the request under an id of its own.
+    pub fn endpoint(&self, request_id: String) {
+        let _ = self.endpoint.set(request_id);
+    }
+
+    /// The id of the request at the service behind the integration.
+    pub fn endpoint_id(&self) -> Option<&str> {
+        self.endpoint.get().map(String::as_str)
     }
 
     /// The stage's cache was asked, and had the answer or not.

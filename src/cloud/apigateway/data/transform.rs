@@ -97,6 +97,7 @@ pub(super) async fn function(
     let answered = within(called.timeout_ms, backends.call(call))
         .await?
         .map_err(|error| refused_call(&error))?;
+    context.notes.endpoint(answered.request_id);
     let status = if event { 202 } else { 200 };
     context.notes.answered(status, status);
     log.info(context, || {

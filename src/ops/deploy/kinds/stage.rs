@@ -32,6 +32,7 @@ pub const ACCESS_FORMAT: &str = concat!(
     r#""method":"$context.httpMethod","resource":"$context.resourcePath","path":"$context.path","#,
     r#""status":"$context.status","latency":"$context.responseLatency","#,
     r#""integrationLatency":"$context.integrationLatency","#,
+    r#""integrationRequestId":"$context.integration.requestId","#,
     r#""integrationStatus":"$context.integration.status","bytes":"$context.responseLength","#,
     r#""apiKeyId":"$context.identity.apiKeyId","errorType":"$context.error.responseType"}"#,
 );
