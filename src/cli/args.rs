@@ -1,5 +1,6 @@
 //! The command line: every command, its arguments, and the global flags.
 
+mod attach;
 mod audit;
 mod canary;
 mod gateway;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{ANSWER_TIMEOUT, TargetChoice, TargetOptions};
 use serde::Deserialize;
 
+pub use attach::{AttachArgs, DetachArgs};
 pub use audit::AuditArgs;
 pub use canary::CanaryArgs;
 pub use gateway::{KeysArgs, KeysCommand, PlansArgs, PlansCommand, StagesArgs, StagesCommand};
@@ -196,6 +198,10 @@ pub enum Command {
     Check(CheckArgs),
     /// The lab's steps: the lesson, the action, the check.
     Walk(WalkArgs),
+    /// Operate what labdeck did not deploy: pick REST APIs and functions; without a name, list.
+    Attach(AttachArgs),
+    /// Forget what was attached. Changes nothing in the account.
+    Detach(DetachArgs),
     /// What changed something: when, who, from what to what, with what result.
     Audit(AuditArgs),
     /// Toolchain, credentials, clock, terminal, disk.

@@ -6,7 +6,7 @@ use labdeck_aws::{
     Failure, FailureKind, LocalCloud, Result, Target, TargetChoice, default_state_dir,
 };
 use labdeck_lab::Blueprint;
-use labdeck_ops::{Engine, chaos};
+use labdeck_ops::{Engine, attach, chaos, whose};
 use labdeck_telemetry::clean;
 use tokio_util::sync::CancellationToken;
 
@@ -111,8 +111,40 @@ impl Context<'_> {
 
     /// The same for what must not wait for anything else.
     pub async fn lab_at_once(&self, name: &str) -> Result<(Engine, Blueprint)> {
-        let blueprint = self.blueprint(name)?;
-        Ok((self.engine().await?, blueprint))
+        let failure = match self.blueprint(name) {
+            Ok(blueprint) => return Ok((Box::pin(self.engine()).await?, blueprint)),
+            Err(failure) => failure,
+        };
+        // A mistake in a name starts nothing, unless something is attached by it.
+        if failure.kind != FailureKind::NotFound || !attach::is_known(name)? {
+            return Err(failure);
+        }
+        let engine = Box::pin(self.engine()).await?;
+        let blueprint = Box::pin(attach::blueprint(&engine, name)).await?;
+        Ok((engine, blueprint))
+    }
+
+    /// The blueprint of a lab from its files alone, or of what is attached by the name from what is live.
+    pub async fn described(&self, name: &str) -> Result<Blueprint> {
+        match self.blueprint(name) {
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                Box::pin(self.lab_at_once(name)).await.map(|(_, blueprint)| blueprint)
+            }
+            found => found,
+        }
+    }
+
+    /// The blueprint of a lab that is deployed, planned or destroyed; needs no target.
+    ///
+    /// # Errors
+    /// Refused for what is attached.
+    pub fn own_blueprint(&self, name: &str, doing: &str) -> Result<Blueprint> {
+        match self.blueprint(name) {
+            Err(failure) if failure.kind == FailureKind::NotFound && attach::is_known(name)? => {
+                Err(whose::refusal(name, &format!("{doing} {name}")))
+            }
+            found => found,
+        }
     }
 
     /// Ends chaos whose time is over and which the cloud could not end, and says so. What was asked for
@@ -134,9 +166,17 @@ impl Context<'_> {
     /// The name that a lab has on the target: behind the prefix, where there is one.
     pub fn full_name(&self, lab: &str) -> String {
         match &self.global.prefix {
-            Some(prefix) if !lab.starts_with(prefix.as_str()) => format!("{prefix}{lab}"),
+            Some(prefix) if !lab.starts_with(prefix.as_str()) && !self.is_attached(lab) => {
+                format!("{prefix}{lab}")
+            }
             _ => lab.to_owned(),
         }
+    }
+
+    /// Whether the name is that of something attached, and of no lab.
+    fn is_attached(&self, name: &str) -> bool {
+        let is_lab = self.lab_names().is_ok_and(|labs| labs.iter().any(|lab| lab == name));
+        !is_lab && attach::is_known(name).unwrap_or_default()
     }
 
     /// The blueprint of a lab; needs no target.

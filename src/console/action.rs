@@ -188,6 +188,8 @@ actions! {
     Zoom "zoom" "zoom" Safe Screens, "Give the panel the whole screen, or give it back";
     Back "back" "back" Safe Screens, "Leave the zoom, stop the running job";
     Labs "labs" "labs" Safe Screens, "Choose a lab";
+    Attach "attach" "attach" Safe Screens, "Operate REST APIs and functions that labdeck did not deploy";
+    Detach "detach" "detach" Safe Screens, "Forget what is attached; nothing in the account is changed";
     Messages "messages" "messages" Safe Screens, "What happened so far, with its failures";
     Audit "audit" "audit" Safe Screens, "What changed something: when, who, from what to what";
     ReadOnly "read-only" "read-only" Safe Screens, "Refuse every change from now on, until a restart";
@@ -214,6 +216,7 @@ actions! {
     InputAccept "input-accept" "done" Safe Input, "Take what was typed";
     InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";
     NextField "next-field" "next" Safe Input, "To the next field or match";
+    Mark "mark" "mark" Safe Input, "Mark what is selected, or take its mark away";
     PreviousField "previous-field" "previous" Safe Input, "To the field or match before";
     Interrupt "interrupt" "stop" Safe Always, "Stop the running job; without one, leave the console";
     Suspend "suspend" "suspend" Safe Always, "Give the terminal back to the shell until fg";

@@ -13,11 +13,12 @@ use labdeck_ops::release::{history, versions};
 use labdeck_ops::request::{Given, destination};
 use labdeck_ops::status::LabStatus;
 use labdeck_ops::{Engine, canary, chaos, release, status};
-use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus, group_of_function};
+use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::attach;
 use crate::forward::Forward;
 use crate::gateway;
 use crate::jobs::{self, Asking};
@@ -80,6 +81,9 @@ impl Backend {
             Effect::Connect => self.connect(),
             Effect::LoadLabs => {
                 self.spawn(|engine| async move { Message::Labs(jobs::read_labs(engine).await) });
+            }
+            Effect::Attach(work) => {
+                self.spawn(|engine| async move { attach::carry_out(&engine, work).await });
             }
             Effect::ReadStatus { blueprint, reading, last } => {
                 self.spawn(move |engine| async move {
@@ -241,8 +245,7 @@ impl Backend {
     fn follow(&mut self, blueprint: &Blueprint) {
         self.lab.clone_from(&blueprint.name);
         let Some(engine) = self.shared().engine.clone() else { return };
-        let groups: Vec<String> =
-            blueprint.functions.iter().map(|function| group_of_function(&function.name)).collect();
+        let groups = labdeck_ops::history::groups(blueprint);
         if let Some((tailed, task)) = &self.tail {
             if *tailed == groups && !task.is_finished() {
                 return;

@@ -127,8 +127,12 @@ pub fn full_state(events: usize) -> Result<State, KeymapError> {
     });
     let blueprint = Arc::new(blueprint());
     state.labs = vec![
-        Lab { name: "shop".to_owned(), blueprint: Ok(blueprint.clone()) },
-        Lab { name: "empty".to_owned(), blueprint: Ok(Arc::new(empty_blueprint())) },
+        Lab { name: "shop".to_owned(), blueprint: Ok(blueprint.clone()), attached: false },
+        Lab {
+            name: "empty".to_owned(),
+            blueprint: Ok(Arc::new(empty_blueprint())),
+            attached: false,
+        },
     ];
     state.labs_read = true;
     state.lab = Some(0);

@@ -88,7 +88,8 @@ pub async fn as_on_disk(
     kind: &JobKind,
     sender: &mpsc::Sender<Message>,
 ) -> Result<Arc<Blueprint>> {
-    if matches!(kind, JobKind::Burst { .. } | JobKind::Compare { .. }) {
+    // What is attached has no files.
+    if shown.attached.is_some() || matches!(kind, JobKind::Burst { .. } | JobKind::Compare { .. }) {
         return Ok(shown);
     }
     let labs = read_labs(engine.clone()).await;

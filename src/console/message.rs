@@ -152,6 +152,8 @@ pub enum Message {
     },
     /// The audit was read.
     Audit(Result<Found, Failure>),
+    /// Something of what is attached.
+    Attach(crate::attach::Told),
     /// Something of the gateway.
     Gateway(crate::gateway::Told),
     /// New log events, in the order they arrived.
@@ -324,6 +326,8 @@ pub enum Effect {
     Connect,
     /// Read the labs folder.
     LoadLabs,
+    /// Something of what is attached.
+    Attach(crate::attach::Work),
     /// Read the live state of a lab.
     ReadStatus {
         /// The lab.

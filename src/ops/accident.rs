@@ -7,13 +7,14 @@ use labdeck_lab::Blueprint;
 use crate::deploy::leased;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG, existing};
-use crate::{gateway, status};
+use crate::{gateway, status, whose};
 
 /// Deletes a function of the lab's own, with its versions and aliases. It may be gone already.
 ///
 /// # Errors
 /// Refused when the function is not the lab's; Conflict when somebody else changes the lab.
 pub async fn delete_function(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<()> {
+    whose::refuse_attached(blueprint, &format!("deleting function {name}"))?;
     leased(engine, &blueprint.name, Box::pin(delete(engine, blueprint, name))).await
 }
 
@@ -40,6 +41,7 @@ pub async fn flush_cache(
     stage: &str,
 ) -> Result<Vec<String>> {
     let what = format!("flushing the cache of stage {stage}");
+    whose::refuse_attached(blueprint, &what)?;
     let declared = blueprint.stages.iter().find(|known| known.name == stage);
     if declared.is_none_or(|stage| stage.cache.is_none()) {
         let with: Vec<&str> = blueprint

@@ -71,6 +71,11 @@ struct Seen {
 /// # Errors
 /// Those of reading the logs.
 pub async fn estimate(engine: &Engine, blueprint: &Blueprint, since_ms: i64) -> Result<Cost> {
+    // What is kept, and billed by the hour, stands in a lab's files.
+    crate::whose::refuse_attached(
+        blueprint,
+        &format!("estimating the cost of {}", blueprint.name),
+    )?;
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
     let mut pages = history::of_lab(engine, blueprint, since_ms);
     while let Some(events) = pages.next().await? {

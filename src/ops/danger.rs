@@ -86,7 +86,7 @@ pub fn typed_for_step<'s>(lab: &'s str, action: &'s StepAction) -> Option<&'s st
 
 /// The alias that releases move, where the lab has one.
 pub fn released_alias(blueprint: &Blueprint) -> Option<&str> {
-    blueprint.released_stage().map(|stage| stage.alias.as_str())
+    blueprint.released_alias()
 }
 
 /// Where it would be done, for whoever is asked: `school · account 111122223333 · eu-west-1 · alias prod`.

@@ -9,7 +9,17 @@ use crate::engine::Engine;
 
 /// Names of the log groups of the lab's functions.
 pub fn groups(blueprint: &Blueprint) -> Vec<String> {
-    blueprint.functions.iter().map(|function| group_of_function(&function.name)).collect()
+    let named = blueprint.attached.as_ref().map(|attached| &attached.log_groups);
+    let group = |function: &str| {
+        let own = named.and_then(|groups| groups.get(function)).cloned();
+        own.unwrap_or_else(|| group_of_function(function))
+    };
+    let mut groups: Vec<String> =
+        blueprint.functions.iter().map(|function| group(&function.name)).collect();
+    // Functions that somebody else deployed may share one.
+    let mut seen = std::collections::BTreeSet::new();
+    groups.retain(|group| seen.insert(group.clone()));
+    groups
 }
 
 /// `age` ago, in ms since the epoch.

@@ -4,6 +4,7 @@
 //! stops at its next safe point when its `CancellationToken` is cancelled.
 
 pub mod accident;
+pub mod attach;
 pub mod audit;
 pub mod canary;
 pub mod chaos;
@@ -28,5 +29,6 @@ pub mod status;
 pub mod trial;
 pub mod variant;
 pub mod walk;
+pub mod whose;
 
 pub use engine::Engine;

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::invoke::cleaned;
 use crate::request::Given;
 use crate::request::exchange::OutgoingRequest;
-use crate::{live, request, status};
+use crate::{live, request, whose};
 
 /// What the method test answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -79,7 +79,7 @@ pub(crate) async fn tested(
     let missing = |why: String| Failure::new(FailureKind::NotFound, &what, why);
 
     let apis = live::rest_apis(&engine.target).await?;
-    let api = status::own_api(&apis, &saved.api, &blueprint.name).and_then(|api| api.id());
+    let api = whose::api(&apis, &saved.api, blueprint).and_then(|api| api.id());
     let api = api.ok_or_else(|| missing(format!("API {} is not deployed", saved.api)))?;
     let resources = resources(engine, api).await?;
     let (resource, method) = matching(&resources, path, &outgoing.method)

@@ -7,7 +7,7 @@ use labdeck_lab::Blueprint;
 
 use crate::deploy::definition;
 use crate::engine::Engine;
-use crate::{deploy, live, status};
+use crate::{deploy, live, status, whose};
 
 /// The blueprint in the variant that was asked for; without one in the variant that is live, else in
 /// its last. Nothing is called for a lab without variants.
@@ -51,7 +51,7 @@ pub(crate) fn live_in(apis: &[RestApi], blueprint: &Blueprint) -> Option<String>
     let own: Vec<Option<&str>> = blueprint
         .apis
         .iter()
-        .filter_map(|api| status::own_api(apis, &api.name, &blueprint.name))
+        .filter_map(|api| whose::api(apis, &api.name, blueprint))
         .map(definition::live_variant)
         .collect();
     let (first, others) = own.split_first()?;
@@ -66,6 +66,7 @@ pub(crate) fn live_in(apis: &[RestApi], blueprint: &Blueprint) -> Option<String>
 /// `NotFound` when there is no such variant or an API is not deployed; Conflict when somebody else
 /// changes the lab.
 pub async fn define(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<Vec<String>> {
+    whose::refuse_attached(blueprint, &format!("defining the APIs of {}", blueprint.name))?;
     let blueprint = of(blueprint, name)?;
     deploy::leased(engine, &blueprint.name, Box::pin(put(engine, &blueprint, name))).await
 }

@@ -24,7 +24,7 @@ use crate::request::destination::{Destination, Sent};
 use crate::request::exchange::{BurstSummary, Exchange};
 use crate::status::ChaosStatus;
 use crate::trial::{self, MethodTest};
-use crate::{chaos, deploy, release, request, variant};
+use crate::{chaos, deploy, release, request, variant, whose};
 
 /// How long a check may take to see what a step did: log lines and policies need a moment.
 const SEEN_WITHIN_LOCAL: Duration = Duration::from_secs(5);
@@ -204,6 +204,7 @@ pub async fn run_step(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<StepReport> {
+    whose::refuse_attached(blueprint, &format!("doing a step of {}", blueprint.name))?;
     let since = Instant::now();
     let before = match &step.shows {
         Some(shown) => Some(seen(engine, blueprint, shown).await),

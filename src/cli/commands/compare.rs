@@ -15,7 +15,7 @@ use crate::progress::Display;
 /// Compares. Exit status 1 when a request got no answer or an end came early; an answer with an error
 /// status is an answer.
 pub async fn run(context: &Context<'_>, args: &CompareArgs) -> Result<u8> {
-    let blueprint = context.blueprint(&args.lab)?;
+    let blueprint = context.described(&args.lab).await?;
     let contenders = contenders(&blueprint, args)?;
     let engine = context.engine().await?;
     let display = Display::new(context.output);

@@ -19,7 +19,8 @@ use crate::progress::Display;
 pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
     let labs = labs(context, &args.labs)?;
     // All files are read before anything is changed.
-    let blueprints = labs.iter().map(|lab| context.blueprint(lab)).collect::<Result<Vec<_>>>()?;
+    let read = |lab: &String| context.own_blueprint(lab, "deploying");
+    let blueprints = labs.iter().map(read).collect::<Result<Vec<_>>>()?;
     let asked = args.how.variant.as_deref();
     if let Some(name) = asked {
         blueprints.iter().try_for_each(|lab| variant::of(lab, name).map(|_| ()))?;

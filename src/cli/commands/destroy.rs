@@ -17,7 +17,8 @@ use crate::progress::Display;
 /// Destroys the labs. Exit status 1 when something of one is left.
 pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
     let labs = super::deploy::labs(context, args)?;
-    let blueprints = labs.iter().map(|lab| context.blueprint(lab)).collect::<Result<Vec<_>>>()?;
+    let read = |lab: &String| context.own_blueprint(lab, "destroying");
+    let blueprints = labs.iter().map(read).collect::<Result<Vec<_>>>()?;
     // Refused before anything is started or asked.
     if !context.global.yes && !can_ask() {
         let what = format!("destroying {}", labs.join(", "));

@@ -9,8 +9,8 @@ use crate::output::{columns, exit};
 
 /// Invokes. Exit status 1 when the function failed, each time or once.
 pub async fn run(context: &Context<'_>, args: &InvokeArgs) -> Result<u8> {
-    let Some(name) = &args.event else { return list(context, &args.lab) };
-    let blueprint = context.blueprint(&args.lab)?;
+    let Some(name) = &args.event else { return list(context, &args.lab).await };
+    let blueprint = context.described(&args.lab).await?;
     let event = invoke::find(&blueprint, name)?;
     let engine = context.engine().await?;
     let mut failed = false;
@@ -25,8 +25,8 @@ pub async fn run(context: &Context<'_>, args: &InvokeArgs) -> Result<u8> {
     Ok(if failed { exit::FAILED } else { exit::DONE })
 }
 
-fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
-    let blueprint = context.blueprint(lab)?;
+async fn list(context: &Context<'_>, lab: &str) -> Result<u8> {
+    let blueprint = context.described(lab).await?;
     context.output.result(&serde_json::json!({ "events": blueprint.events }), || {
         if blueprint.events.is_empty() {
             return vec![format!("lab {} has no saved events", blueprint.name)];

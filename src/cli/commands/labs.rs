@@ -1,9 +1,9 @@
-//! `labs`: every lab, whether it is deployed, and its URLs.
+//! `labs`: every lab and everything attached, whether it is deployed, and its URLs.
 
 use labdeck_aws::{Failure, Result};
 use labdeck_ops::Engine;
 use labdeck_ops::deploy::plan::Endpoint;
-use labdeck_ops::status;
+use labdeck_ops::{attach, status};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -16,11 +16,12 @@ struct LabLine {
     deployed: bool,
     endpoints: Vec<Endpoint>,
     chaos: Vec<String>,
+    attached: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Failure>,
 }
 
-/// Lists the labs. One that can't be read is listed with what is wrong, and makes the status 1.
+/// Lists the labs, and what is attached after them. One that can't be read is listed with what is wrong, and makes the status 1.
 pub async fn run(context: &Context<'_>) -> Result<u8> {
     // Read before the target is reached: a wrong folder starts nothing.
     context.lab_names()?;
@@ -28,6 +29,9 @@ pub async fn run(context: &Context<'_>) -> Result<u8> {
     let mut lines = Vec::new();
     for (name, blueprint) in engine.labs()? {
         lines.push(line(&engine, name, blueprint).await);
+    }
+    for (name, blueprint) in attach::all(&engine).await? {
+        lines.push(LabLine { attached: true, ..line(&engine, name, blueprint).await });
     }
     context.output.result(&serde_json::json!({ "labs": lines }), || text(&lines));
     let broken = lines.iter().any(|line| line.problem.is_some());
@@ -47,6 +51,7 @@ async fn line(engine: &Engine, lab: String, blueprint: Result<labdeck_lab::Bluep
         deployed: false,
         endpoints: Vec::new(),
         chaos: Vec::new(),
+        attached: false,
         problem: Some(problem),
     };
     let blueprint = match blueprint {
@@ -61,6 +66,7 @@ async fn line(engine: &Engine, lab: String, blueprint: Result<labdeck_lab::Bluep
             deployed: live.deployed,
             endpoints: live.endpoints,
             chaos: live.chaos.into_iter().map(|switch| switch.name).collect(),
+            attached: false,
             problem: None,
         },
     }
@@ -71,6 +77,8 @@ fn text(lines: &[LabLine]) -> Vec<String> {
     for line in lines {
         let state = match (&line.problem, line.deployed) {
             (Some(_), _) => "unreadable",
+            (None, true) if line.attached => "live",
+            (None, false) if line.attached => "gone",
             (None, true) => "deployed",
             (None, false) => "not deployed",
         };

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod attach;
 mod audit;
 mod canary;
 mod chaos;
@@ -74,6 +75,8 @@ fn lab_of(command: &Command) -> Option<&str> {
         | Command::Destroy(_)
         | Command::Labs(_)
         | Command::Cloud(_)
+        | Command::Attach(_)
+        | Command::Detach(_)
         | Command::Audit(_)
         | Command::Doctor
         | Command::Completions { .. }
@@ -115,6 +118,8 @@ async fn perform(context: &Context<'_>, command: Command) -> Result<u8> {
         Command::RightSize(args) => right_size::run(context, &args).await,
         Command::Check(args) => check::run(context, &args).await,
         Command::Walk(args) => walk::run(context, &args).await,
+        Command::Attach(args) => attach::run(context, args).await,
+        Command::Detach(args) => attach::detach(context, &args).await,
         Command::Audit(args) => audit::run(context, &args).await,
         Command::Doctor => doctor::run(context).await,
         Command::Completions { shell } => Ok(completions::completions(context, shell)),

@@ -24,7 +24,7 @@ use crate::progress::Display;
 /// Sends. An answer with an error status is an answer: the exit status is 1 only when requests got
 /// no answer, or one that is not what its request expects.
 pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
-    let blueprint = context.blueprint(&args.lab)?;
+    let blueprint = context.described(&args.lab).await?;
     let name = args.name.as_deref();
     if args.history || !args.diff.is_empty() {
         let engine = context.engine().await?;

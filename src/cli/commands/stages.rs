@@ -22,7 +22,7 @@ use crate::output::{columns, exit};
 
 /// Lists the stages, or does something with one.
 pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
-    let blueprint = context.blueprint(&args.lab)?;
+    let blueprint = context.described(&args.lab).await?;
     let stage = match &args.stage {
         // A name that is none starts nothing.
         Some(name) => {

@@ -4,7 +4,7 @@ use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::LabStep;
 use labdeck_ops::walk::{self, StepOutcome, StepReport};
-use labdeck_ops::{Engine, checks, danger};
+use labdeck_ops::{Engine, checks, danger, whose};
 use serde_json::json;
 
 use super::{deploy, show};
@@ -17,6 +17,7 @@ use crate::progress::Display;
 /// Runs a step, or lists them. Exit status 1 when the check of the step does not hold.
 pub async fn run(context: &Context<'_>, args: &WalkArgs) -> Result<u8> {
     let (engine, blueprint) = context.lab(&args.lab).await?;
+    whose::refuse_attached(&blueprint, &format!("walking {}", blueprint.name))?;
     let Some(name) = &args.step else { return list(context, &engine, &blueprint).await };
     let (index, step) = find(&blueprint, name)?;
     let about = About {

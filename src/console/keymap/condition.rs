@@ -22,6 +22,7 @@ pub const WORDS: &[(&str, Facts)] = &[
     ("connected", Facts::CONNECTED),
     ("logs", Facts::LOGS_FOCUS),
     ("guarded", Facts::GUARDED),
+    ("picking", Facts::PICKING),
 ];
 
 impl Facts {
@@ -54,6 +55,8 @@ impl Facts {
 
     /// This console guards a canary of the lab.
     pub const GUARDED: Self = Self(1 << 13);
+    /// Several can be marked in the list that is open.
+    pub const PICKING: Self = Self(1 << 14);
 
     /// These facts and `other`, when `holds`.
     #[must_use]

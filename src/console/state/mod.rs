@@ -1,5 +1,6 @@
 //! What the screen shows: plain data, changed only by `update`.
 
+pub mod attach;
 pub mod audit;
 pub mod canary;
 pub mod form;
@@ -93,13 +94,15 @@ impl Screen {
     }
 }
 
-/// A lab of the folder.
+/// A lab of the folder, or what is attached by a name.
 #[derive(Debug, Clone)]
 pub struct Lab {
     /// Its name.
     pub name: String,
     /// Its blueprint, or what is wrong with its files.
     pub blueprint: Result<Arc<Blueprint>, Failure>,
+    /// Whether it is attached.
+    pub attached: bool,
 }
 
 /// Live state with the moment it was read.
@@ -198,6 +201,8 @@ pub struct State {
     pub chaos_lasts: Option<Duration>,
     /// Labs whose overdue chaos is being ended.
     pub ending: HashSet<String>,
+    /// What is being attached.
+    pub attach: attach::AttachPane,
     /// The gateway screen.
     pub gateway: gateway::GatewayPane,
     /// The requests screen.
@@ -260,6 +265,7 @@ impl State {
             switching: Vec::new(),
             chaos_lasts: None,
             ending: HashSet::new(),
+            attach: attach::AttachPane::default(),
             gateway: gateway::GatewayPane::default(),
             requests: requests::RequestsPane::default(),
             logs: logs::LogPane::default(),
@@ -324,9 +330,7 @@ impl State {
 
     /// Name of the alias that releases move (`prod`), from the blueprint.
     pub fn release_alias(&self) -> &str {
-        self.blueprint()
-            .and_then(|blueprint| blueprint.released_stage())
-            .map_or("prod", |stage| &stage.alias)
+        self.blueprint().and_then(|blueprint| blueprint.released_alias()).unwrap_or("prod")
     }
 
     /// The release alias of every function that has one.
@@ -393,6 +397,7 @@ impl State {
             .with(Facts::CONNECTED, self.target().is_some())
             .with(Facts::LOGS_FOCUS, self.panel() == Panel::Logs)
             .with(Facts::GUARDED, self.guarded().is_some())
+            .with(Facts::PICKING, matches!(self.popups.last(), Some(Popup::Attach(_))))
     }
 
     /// The keys that run `action` on this screen, for labels in panels.

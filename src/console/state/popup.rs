@@ -7,6 +7,7 @@ use labdeck_ops::request::destination::Destination;
 use labdeck_telemetry::LogEvent;
 use tui_input::Input;
 
+use super::attach::Picker;
 use super::audit::AuditList;
 use super::form::RequestForm;
 use super::gateway::{PreviewBox, SettingsForm};
@@ -34,6 +35,8 @@ pub enum Intent {
         /// On or off.
         on: bool,
     },
+    /// Forget what is attached by this name.
+    Detach(String),
 }
 
 /// What is asked for in one line.
@@ -73,6 +76,8 @@ pub enum Asked {
     Extend,
     /// The name of a new key.
     KeyName,
+    /// The name of what is being attached.
+    AttachName,
     /// Whether a plan with warnings is to be carried out: yes or no.
     Apply {
         /// Number of the question.
@@ -169,6 +174,8 @@ pub enum Popup {
     },
     /// The audit.
     Audit(Box<AuditList>),
+    /// What can be attached.
+    Attach(Box<Picker>),
     /// A text.
     Text {
         /// Its title.
@@ -189,6 +196,7 @@ impl Popup {
                 | Self::Prompt(_)
                 | Self::Form(_)
                 | Self::Audit(_)
+                | Self::Attach(_)
                 | Self::Settings(_)
         )
     }

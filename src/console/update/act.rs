@@ -3,9 +3,10 @@
 use labdeck_ops::canary::Command;
 
 use super::{
-    audit, canary, chaos, choose, danger, gateway, popups, requests, scroll, versions, work,
+    attach, audit, canary, chaos, choose, danger, gateway, popups, requests, scroll, versions, work,
 };
 use crate::action::{Action, Screen};
+use crate::attach::Work;
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::popup::{Asked, Intent, Popup, Prompt};
@@ -120,6 +121,12 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Labs => {
             let selected = state.lab.unwrap_or(0);
             state.popups.push(Popup::Labs { selected });
+            Vec::new()
+        }
+        Action::Attach => attach::open(state),
+        Action::Detach => attach::detach(state),
+        Action::Mark => {
+            attach::mark(state);
             Vec::new()
         }
         Action::Messages => {
@@ -245,7 +252,7 @@ fn refresh(state: &mut State) -> Vec<Effect> {
         state.connection = Connection::Connecting;
         return vec![Effect::Connect];
     }
-    vec![Effect::LoadLabs]
+    vec![Effect::LoadLabs, Effect::Attach(Work::Load)]
 }
 
 /// What `copy` copies on this screen.

@@ -127,7 +127,7 @@ pub fn about(state: &State, asked: Asked) -> Vec<String> {
         }
         Asked::Prune => super::versions::about(state),
         Asked::AllLabs => {
-            let live = state.labs.iter().filter(|lab| {
+            let live = state.labs.iter().filter(|lab| !lab.attached).filter(|lab| {
                 state.statuses.get(&lab.name).is_none_or(|fetched| fetched.status.deployed)
             });
             let live: Vec<&str> = live.map(|lab| lab.name.as_str()).collect();

@@ -4,7 +4,7 @@ use labdeck_lab::blueprint::StepAction;
 use labdeck_ops::danger::{self, Danger, Wanted};
 use labdeck_ops::request::destination::{self, Destination, Sent};
 
-use super::{choose, popups, work};
+use super::{attach, choose, popups, work};
 use crate::action::Action;
 use crate::message::{Effect, JobKind};
 use crate::state::note::Tone;
@@ -166,5 +166,5 @@ pub fn read_only_now(state: &mut State) -> Vec<Effect> {
 /// Whether an action may be done now, as far as the action alone says; says so where it may not.
 pub fn may_run(state: &mut State, action: Action) -> bool {
     let entry = action.entry();
-    allowed(state, entry.hint, entry.danger)
+    allowed(state, entry.hint, entry.danger) && attach::allowed(state, action)
 }

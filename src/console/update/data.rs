@@ -8,7 +8,8 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{audit, canary, chaos, choose, done, gateway, versions};
+use super::{attach, audit, canary, chaos, choose, done, gateway, versions};
+use crate::attach::Work;
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
 use crate::state::{Connection, Fetched, Lab, Panel, State};
@@ -37,7 +38,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
                 state.notes.say(state.now_ms, Tone::Good, "the cloud runs again");
             }
             state.connection = Connection::Connected(info);
-            vec![Effect::LoadLabs]
+            vec![Effect::LoadLabs, Effect::Attach(Work::Load)]
         }
         Message::Account(account) => {
             if let Connection::Connected(info) = &mut state.connection {
@@ -102,6 +103,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Gateway(told) => gateway::told(state, told),
+        Message::Attach(told) => attach::told(state, told),
         Message::Audit(result) => {
             audit::read(state, result);
             Vec::new()
@@ -189,15 +191,19 @@ fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect
         }
     };
     let before = state.current_lab().map(|lab| lab.name.clone());
-    state.labs = labs.into_iter().map(|(name, blueprint)| Lab { name, blueprint }).collect();
+    // What is attached is read apart, and has no name that a lab has.
+    let attached: Vec<Lab> = std::mem::take(&mut state.labs)
+        .into_iter()
+        .filter(|one| one.attached && !labs.iter().any(|(name, _)| *name == one.name))
+        .collect();
+    let lab = |(name, blueprint)| Lab { name, blueprint, attached: false };
+    state.labs = labs.into_iter().map(lab).chain(attached).collect();
     state.labs_read = true;
     let wanted = before.or_else(|| state.wanted_lab.clone());
     let index = wanted.and_then(|name| state.labs.iter().position(|lab| lab.name == name));
-    if index.is_none()
-        && let Some(name) = state.wanted_lab.take()
-    {
-        let said = format!("there is no lab {name:?} in {}", state.labs_dir.display());
-        state.notes.say(state.now_ms, Tone::Warn, said);
+    // One that is not in the folder may be attached.
+    if index.is_some() {
+        state.wanted_lab = None;
     }
     if let Some(failure) = state.labs.iter().find_map(|lab| lab.blueprint.as_ref().err()).cloned() {
         state.notes.fail(state.now_ms, &failure);

@@ -67,6 +67,7 @@ fn focused_input(state: &mut State) -> Option<&mut Input> {
     match state.popups.last_mut()? {
         Popup::Palette { input, .. } => Some(input),
         Popup::Audit(list) => Some(&mut list.input),
+        Popup::Attach(picker) => Some(&mut picker.input),
         Popup::Prompt(prompt) => {
             prompt.error = None;
             Some(&mut prompt.input)

@@ -6,7 +6,8 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::{
-    act, audit, canary, chaos, choose, danger, data, gateway, requests, scroll, versions, work,
+    act, attach, audit, canary, chaos, choose, danger, data, gateway, requests, scroll, versions,
+    work,
 };
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
@@ -86,6 +87,11 @@ pub fn typed(state: &mut State) {
         Some(Popup::Audit(_)) => {
             if let Some(Popup::Audit(list)) = state.popups.last_mut() {
                 list.filter();
+            }
+        }
+        Some(Popup::Attach(_)) => {
+            if let Some(picker) = attach::picker(state) {
+                picker.filter();
             }
         }
         Some(Popup::Settings(_)) => {
@@ -172,6 +178,7 @@ fn accept(state: &mut State) -> Vec<Effect> {
             audit::accept(state, list);
             Vec::new()
         }
+        Some(Popup::Attach(picker)) => attach::accept(state, picker),
         Some(Popup::Prompt(prompt)) => answered(state, prompt),
         Some(Popup::Settings(form)) => gateway::accept(state, form),
         Some(Popup::Preview(preview)) if !preview.asks => gateway::agreed(state, *preview),
@@ -212,6 +219,7 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Release(operation) => work::release_now(state, operation),
         Intent::Chaos { name, on } => chaos::switch_now(state, name, on),
         Intent::Guard(start) => canary::guard(state, start),
+        Intent::Detach(name) => attach::detach_now(state, name),
     }
 }
 
@@ -239,6 +247,7 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
         Asked::Destination => requests::typed(state, &text),
         Asked::Extend => gateway::extend(state, &text),
         Asked::KeyName => gateway::create(state, &text),
+        Asked::AttachName => attach::named(state, &text),
         Asked::LabName => {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();
             typed_exactly(&text, &name).map(|()| work::start(state, JobKind::Destroy))

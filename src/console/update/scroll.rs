@@ -137,6 +137,10 @@ fn popup(state: &mut State, action: Action) {
         Some(Popup::Audit(list)) => {
             list.selected = moved(list.selected, action, list.count(), page.saturating_sub(1));
         }
+        Some(Popup::Attach(picker)) => {
+            let page = page.saturating_sub(1);
+            picker.selected = moved(picker.selected, action, picker.count(), page);
+        }
         Some(Popup::Variants { selected }) => *selected = moved(*selected, action, variants, page),
         Some(Popup::Review { scroll }) => {
             *scroll = moved(*scroll, action, review.saturating_sub(page.saturating_sub(2)), page);

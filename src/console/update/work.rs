@@ -111,8 +111,11 @@ pub fn start_all(state: &mut State, kind: JobKind) -> Vec<Effect> {
     if !ready(state) || !free(state) || !danger::may_start(state, &kind) {
         return Vec::new();
     }
+    // What is attached is nobody's to deploy or to destroy here.
+    let own = |lab: &&Lab| !lab.attached;
     if kind == JobKind::DeployAll
-        && let Some(failure) = state.labs.iter().find_map(|lab| lab.blueprint.as_ref().err())
+        && let Some(failure) =
+            state.labs.iter().filter(own).find_map(|lab| lab.blueprint.as_ref().err())
     {
         let failure = failure.clone();
         state.notes.fail(state.now_ms, &failure);
@@ -122,6 +125,7 @@ pub fn start_all(state: &mut State, kind: JobKind) -> Vec<Effect> {
     let labs: Vec<_> = state
         .labs
         .iter()
+        .filter(own)
         .filter_map(|lab| Some((Arc::clone(lab.blueprint.as_ref().ok()?), how(lab))))
         .collect();
     let part = |(lab, _): &(Arc<Blueprint>, How)| Part {

@@ -51,6 +51,9 @@ fn left(pen: &Pen) -> Vec<Span<'static>> {
     if let Some(lab) = state.current_lab() {
         spans.push(pen.span(" ▸ ", Meaning::Muted));
         spans.push(pen.span(text::fit(&lab.name, 24), Meaning::Strong));
+        if lab.attached {
+            spans.push(pen.span(" (attached)", Meaning::Muted));
+        }
     }
     if let Some(stage) = state.stage() {
         spans.push(pen.span(" ▸ ", Meaning::Muted));

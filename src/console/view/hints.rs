@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::paint::{Pen, bar};
 use crate::action::{Action, Applies, Danger, Screen};
 use crate::keymap::{Facts, Layer, label};
+use crate::state::attach::is_off;
 use crate::state::job::{Job, Report};
 use crate::state::note::Tone;
 use crate::state::popup::Popup;
@@ -51,6 +52,8 @@ pub fn status(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     } else if let Some(job) = &state.job {
         Line::from(job_line(pen, job))
     } else if let Some(busy) = &state.gateway.busy {
+        pen.line(format!(" {busy} …"), Meaning::Muted)
+    } else if let Some(busy) = &state.attach.busy {
         pen.line(format!(" {busy} …"), Meaning::Muted)
     } else if let Some(name) = &state.requests.in_flight {
         pen.line(format!(" sending {name} …"), Meaning::Muted)
@@ -158,6 +161,7 @@ fn useful(state: &State, action: Action) -> bool {
         | Action::RotateKey
         | Action::ShowKey
         | Action::CopyKey => state.panel() == Panel::Keys,
+        Action::Detach => state.current_lab().is_some_and(|lab| lab.attached),
         Action::Send | Action::SendTo => state.item().is_some(),
         Action::Copy => matches!(
             state.panel(),
@@ -178,6 +182,9 @@ fn useful(state: &State, action: Action) -> bool {
 fn popup_actions(popup: &Popup) -> &'static [Action] {
     match popup {
         Popup::Help { .. } => &[Action::Down, Action::PageDown, Action::Close],
+        Popup::Attach(_) => {
+            &[Action::NextField, Action::Mark, Action::InputAccept, Action::InputCancel]
+        }
         Popup::Palette { .. } | Popup::Form(_) | Popup::Settings(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
@@ -262,14 +269,17 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let limit = area.right() - end.width() as u16;
     for (keys, action) in all {
         let entry = action.entry();
+        let off = is_off(pen.state, action);
         let meaning = match entry.danger {
+            _ if off => Meaning::Muted,
             Danger::TakesBack | Danger::Prod | Danger::Deletes => Meaning::Danger,
             Danger::Safe | Danger::Sends | Danger::Changes => Meaning::Key,
         };
         let what = hint_words(pen.state, action, entry.hint);
+        let off = if off { " off" } else { "" };
         let line = Line::from(vec![
             pen.span(&keys, meaning),
-            pen.span(format!(" {what}"), Meaning::Muted),
+            pen.span(format!(" {what}{off}"), Meaning::Muted),
         ]);
         let width = line.width() as u16;
         if x + width + 1 > limit {

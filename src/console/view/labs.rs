@@ -1,4 +1,4 @@
-//! The labs of the folder, and what of each is deployed.
+//! The labs of the folder and what of each is deployed; what is attached.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -27,9 +27,14 @@ pub fn rows(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
     let describe = |index: usize, lab: &crate::state::Lab| {
         let here = if state.lab == Some(index) { "▸ " } else { "  " };
         let (words, meaning, title) = match &lab.blueprint {
+            Err(_) if lab.attached => ("unreadable", Meaning::Danger, ""),
             Err(_) => ("files wrong", Meaning::Danger, ""),
             Ok(blueprint) => match state.statuses.get(&lab.name) {
                 None => ("…", Meaning::Muted, blueprint.title.as_str()),
+                Some(fetched) if lab.attached && fetched.status.deployed => {
+                    ("live", Meaning::Ok, blueprint.title.as_str())
+                }
+                Some(_) if lab.attached => ("gone", Meaning::Warn, blueprint.title.as_str()),
                 Some(fetched) if fetched.status.deployed => {
                     ("deployed", Meaning::Ok, blueprint.title.as_str())
                 }

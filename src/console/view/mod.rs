@@ -4,6 +4,7 @@ mod access;
 mod aliases;
 pub mod api;
 mod apis;
+mod attach;
 mod audit;
 mod burst;
 mod canary;

@@ -3,6 +3,7 @@
 
 use labdeck_aws::FailureKind;
 use labdeck_ops::deploy::plan::{Plan, Summary, Verb};
+use labdeck_ops::whose;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -59,6 +60,9 @@ pub fn text(state: &State) -> String {
 /// What an empty panel says.
 fn what_keys_do(pen: &Pen) -> String {
     let state = pen.state;
+    if let Some(said) = of_attached(state) {
+        return said;
+    }
     let mut what = format!(
         "{} shows what a deploy would do, {} does it, {} tears the lab down",
         state.keys(Action::Plan),
@@ -79,6 +83,18 @@ fn what_keys_do(pen: &Pen) -> String {
         what = format!("{what}\nkeeps what somebody else changed; {keys} corrects it");
     }
     what
+}
+
+/// Why nothing is deployed of what is attached, and what is to be known of it.
+fn of_attached(state: &State) -> Option<String> {
+    let lab = state.current_lab().filter(|lab| lab.attached)?;
+    let attached = state.blueprint().and_then(|blueprint| blueprint.attached.as_ref());
+    let remarks = attached.into_iter().flat_map(|attached| &attached.remarks);
+    let remarks: Vec<String> =
+        remarks.map(|remark| format!("! {}", text::harmless(remark))).collect();
+    let keys = state.keys(Action::Detach);
+    let off = format!("{}; {keys} detaches it", whose::off(&lab.name));
+    Some([vec![off], remarks].concat().join("\n"))
 }
 
 fn deploy_job(state: &State) -> Option<&Job> {

@@ -7,10 +7,10 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{audit, chaos, gateway_form, hints, labs, layout, plan, response};
+use super::{attach, audit, chaos, gateway_form, hints, labs, layout, plan, response};
 use labdeck_ops::request::destination::Destination;
 
-use crate::action::{Danger, REGISTRY};
+use crate::action::{Action, Danger, REGISTRY};
 use crate::keymap::Mode;
 use crate::state::form::RequestForm;
 use crate::state::popup::{Asked, Popup, Prompt};
@@ -27,7 +27,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
         Popup::Labs { selected } => {
             let rows = labs::rows(pen, 66);
             let height = rows.len() as u16 + 2;
-            let inner = open(buffer, layout::middle(area, 70, height.clamp(3, 20)), pen, "labs");
+            let title = format!("labs · {} attaches more", pen.state.keys(Action::Attach));
+            let inner = open(buffer, layout::middle(area, 70, height.clamp(3, 20)), pen, &title);
             paint::list(buffer, inner, &rows, *selected, pen.style(Meaning::Selected));
         }
         Popup::Destinations { all, selected } => {
@@ -59,6 +60,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             paint::lines(buffer, inner, rows);
         }
         Popup::Audit(list) => return Some(audit::draw(buffer, area, pen, list)),
+        Popup::Attach(picker) => return Some(attach::draw(buffer, area, pen, picker)),
         Popup::Prompt(one) => return Some(prompt(buffer, area, pen, one)),
         Popup::Form(one) => return Some(form(buffer, area, pen, one)),
         Popup::Settings(one) => return Some(gateway_form::settings(buffer, area, pen, one)),
@@ -336,6 +338,7 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
             "its name; deploys leave it, a destroy removes it".to_owned(),
             "Guest",
         ),
+        Asked::AttachName => ("attach".to_owned(), "its name".to_owned(), "shop"),
         Asked::LabName | Asked::LabNameForStep { .. } => {
             (format!("destroy {lab}"), String::new(), "")
         }

@@ -1,8 +1,10 @@
 //! The validated blueprint of a lab: what a lab wants to exist, as plain data.
 //!
 //! A value of these types has been checked: names are AWS's own rules, every reference resolves,
-//! numbers are in range. Only `read` makes them.
+//! numbers are in range. `read` makes them from a lab's files; one of attached resources is made from
+//! what is live.
 
+mod attached;
 mod canary;
 mod course;
 mod events;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use attached::*;
 pub use canary::*;
 pub use course::*;
 pub use events::*;
@@ -75,6 +78,9 @@ pub struct Blueprint {
     pub steps: Vec<LabStep>,
     /// Retention of the lab's log groups in days (a value `PutRetentionPolicy` accepts).
     pub log_retention_days: i32,
+    /// Set where it is of resources that somebody else deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attached>,
 }
 
 /// One of several forms that a lab can be deployed in. Variants differ in the documents of their APIs
@@ -103,6 +109,15 @@ impl Blueprint {
             variant: Some(variant.name.clone()),
             ..self.clone()
         })
+    }
+
+    /// The alias that releases move, where there is one.
+    pub fn released_alias(&self) -> Option<&str> {
+        match &self.attached {
+            // Functions alone may be attached: there is no stage then.
+            Some(attached) => attached.alias.as_deref(),
+            None => self.released_stage().map(|stage| stage.alias.as_str()),
+        }
     }
 
     /// The first stage that follows a release: its alias is what releases move.

@@ -86,6 +86,7 @@ pub(crate) fn read(dir: &Path, text: &str, findings: &mut Findings) -> Manifest 
         steps: steps::steps(&section),
         variants,
         log_retention_days,
+        attached: None,
     };
     section.finish();
     #[cfg(test)]

@@ -110,6 +110,7 @@ pub async fn set(
 ) -> Result<ChaosStatus> {
     let verb = if to == To::Off { "off" } else { "on" };
     let what = format!("switching chaos {name} {verb}");
+    crate::whose::refuse_attached(blueprint, &what)?;
     let Some(switch) = blueprint.chaos.iter().find(|switch| switch.name == name) else {
         let known: Vec<&str> = blueprint.chaos.iter().map(|switch| switch.name.as_str()).collect();
         let why = match known.as_slice() {

@@ -46,6 +46,7 @@ impl Finding {
 /// # Errors
 /// When live state can't be read at all.
 pub async fn run(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<CheckResult>> {
+    refuse_attached(blueprint)?;
     let blueprint = &variant::choose(engine, blueprint, None).await?;
     let live = crate::status::read(engine, blueprint).await?;
     let mut results = Vec::with_capacity(blueprint.checks.len());
@@ -60,6 +61,7 @@ pub async fn run(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<CheckResu
 /// # Errors
 /// `NotFound` when the lab has no such check; otherwise as [`run`].
 pub async fn run_one(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<CheckResult> {
+    refuse_attached(blueprint)?;
     let Some(check) = blueprint.checks.iter().find(|check| check.name == name) else {
         let known: Vec<&str> = blueprint.checks.iter().map(|check| check.name.as_str()).collect();
         let why = format!("lab {} has {}", blueprint.name, known.join(", "));
@@ -68,6 +70,11 @@ pub async fn run_one(engine: &Engine, blueprint: &Blueprint, name: &str) -> Resu
     let blueprint = &variant::choose(engine, blueprint, None).await?;
     let live = crate::status::read(engine, blueprint).await?;
     Ok(evaluate(engine, blueprint, &live, check).await)
+}
+
+/// What is attached has no checks.
+fn refuse_attached(blueprint: &Blueprint) -> Result<()> {
+    crate::whose::refuse_attached(blueprint, &format!("checking {}", blueprint.name))
 }
 
 async fn evaluate(

@@ -47,6 +47,7 @@ pub use toolchain::HOW_TO_CROSS;
 
 use crate::engine::Engine;
 use crate::progress::{Progress, Reporter};
+use crate::whose;
 use built::Built;
 use kinds::log_group;
 use lease::Lease;
@@ -80,6 +81,7 @@ pub async fn plan_with(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Plan> {
+    whose::refuse_attached(blueprint, &format!("planning {}", blueprint.name))?;
     let looking = build_and_look(engine, blueprint, options, None, reporter, &cancel);
     let (built, look) = Box::pin(looking).await?;
     planned(&look, &built, options).map(|(plan, _)| plan)
@@ -120,6 +122,7 @@ async fn deploy_built(
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<Summary> {
+    whose::refuse_attached(blueprint, &format!("deploying {}", blueprint.name))?;
     let begun = Instant::now();
     let work = Box::pin(deploying(engine, blueprint, options, built, reporter, cancel));
     let (result, calls) = for_lab(&blueprint.name, counted(work)).await;
@@ -230,6 +233,7 @@ fn done(
 
 /// What a destroy would do. Changes nothing.
 pub async fn plan_destroy(engine: &Engine, blueprint: &Blueprint) -> Result<Plan> {
+    whose::refuse_attached(blueprint, &format!("destroying {}", blueprint.name))?;
     let look = Box::pin(Look::new(&engine.target, blueprint, &Options::default())).await?;
     Ok(planner::plan_destroy(&look.wanted(&BTreeMap::new())?, &look.live))
 }
@@ -241,6 +245,7 @@ pub async fn destroy(
     reporter: &Reporter,
     cancel: CancellationToken,
 ) -> Result<Summary> {
+    whose::refuse_attached(blueprint, &format!("destroying {}", blueprint.name))?;
     let begun = Instant::now();
     let work = Box::pin(destroying(engine, blueprint, reporter, &cancel));
     let (result, calls) = for_lab(&blueprint.name, counted(work)).await;

@@ -17,7 +17,7 @@ use crate::deploy::kinds::drift;
 use crate::deploy::patiently;
 use crate::deploy::{self, definition, leased};
 use crate::engine::Engine;
-use crate::{chaos, live, status, variant};
+use crate::{chaos, live, variant, whose};
 
 /// The description of a deployment of a definition that is not as `lab.toml` says.
 const BY_HAND: &str = "redeployed with labdeck";
@@ -72,21 +72,20 @@ pub struct ApiDeployments {
 /// Those of the calls.
 pub async fn list(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<ApiDeployments>> {
     let apis = live::rest_apis(&engine.target).await?;
-    let own =
-        blueprint.apis.iter().filter_map(|api| status::own_api(&apis, &api.name, &blueprint.name));
-    try_join_all(own.map(|api| async {
-        let id = api.id().unwrap_or_default();
-        let name = api.name().unwrap_or_default();
-        let stages = stage::of_api(engine, name, id).await?;
-        of_api(engine, api, &stages).await
+    let own = blueprint.apis.iter().filter_map(|named| {
+        Some((named.name.as_str(), whose::api(&apis, &named.name, blueprint)?))
+    });
+    try_join_all(own.map(|(name, api)| async move {
+        let stages = stage::of_api(engine, name, api.id().unwrap_or_default()).await?;
+        of_api(engine, (name, api), &stages).await
     }))
     .await
 }
 
-/// The deployments of an API whose stages are known.
+/// The deployments of an API, which the blueprint calls `name`, whose stages are known.
 pub(super) async fn of_api(
     engine: &Engine,
-    api: &RestApi,
+    (name, api): (&str, &RestApi),
     stages: &[StageModel],
 ) -> Result<ApiDeployments> {
     let id = api.id().unwrap_or_default();
@@ -94,8 +93,7 @@ pub(super) async fn of_api(
     all.sort_by_key(|deployment| std::cmp::Reverse(order(deployment)));
     let hash = definition::live_hash(api);
     let deployments = all.iter().map(|one| info(one, hash, stages)).collect();
-    let api = api.name().unwrap_or_default().to_owned();
-    Ok(ApiDeployments { api, api_id: id.to_owned(), deployments })
+    Ok(ApiDeployments { api: name.to_owned(), api_id: id.to_owned(), deployments })
 }
 
 fn order(deployment: &Deployment) -> (i64, u32, Option<String>) {
@@ -133,6 +131,9 @@ fn info(deployment: &Deployment, hash: Option<&str>, stages: &[StageModel]) -> D
 
 /// What a deploy and a release make of a stage that was moved by hand.
 pub(super) fn moved_note(blueprint: &Blueprint, stage: &str) -> String {
+    if let Some(note) = whose::hand_edit_note(blueprint) {
+        return note;
+    }
     let follows = blueprint.stages.iter().find(|known| known.name == stage);
     if follows.is_some_and(|stage| stage.follows == Follows::Release) {
         "a hand edit: deploys leave it, and the next promotion moves the stage to the newest \
@@ -182,7 +183,7 @@ pub async fn switch(
         flush_where_cached(engine, &now).await?;
         Ok((from, Some((patch, now.has_cache()))))
     };
-    let (from, done) = leased(engine, &blueprint.name, Box::pin(work)).await?;
+    let (from, done) = leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let Some((patch, flushed)) = done else {
         return Ok(Done::new(format!("stage {label} serves deployment {deployment} already")));
     };
@@ -243,9 +244,12 @@ pub async fn redeploy(
         Ok((from, patch, id, description, now.has_cache()))
     };
     let (from, patch, id, description, flushed) =
-        leased(engine, &blueprint.name, Box::pin(work)).await?;
+        leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let mut done = Done::new(format!("stage {label}: deployment {from} → {id}, made now"));
     done.patches.push(patch);
+    if blueprint.attached.is_some() {
+        return Ok(moved(done, blueprint, &place, &from, flushed));
+    }
     if description == BY_HAND {
         return Ok(moved(done, blueprint, &place, &from, flushed)
             .note("the API's definition is not as lab.toml says: the plan shows what differs"));
@@ -257,6 +261,9 @@ pub async fn redeploy(
 /// The description of a new deployment: with the definition's mark where the API has exactly that
 /// definition, so that deploys know it again.
 async fn description(engine: &Engine, blueprint: &Blueprint, place: &Place) -> Result<String> {
+    if blueprint.attached.is_some() {
+        return Ok(BY_HAND.to_owned());
+    }
     let chosen = variant::choose(engine, blueprint, None).await?;
     let wanted = deploy::wanted_of(&engine.target, &chosen).await?;
     let apis = live::rest_apis(&engine.target).await?;
@@ -318,7 +325,7 @@ pub async fn flush(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result
         }
         flush_cache(engine, &place.api_id, &place.stage, &what).await
     };
-    leased(engine, &blueprint.name, Box::pin(work)).await?;
+    leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     Ok(Done::new(format!("stage {}: its cache is empty", place.label()))
         .note("the next request to each method reaches its function"))
 }

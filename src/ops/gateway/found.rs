@@ -8,8 +8,7 @@ use labdeck_lab::Blueprint;
 
 use super::rules;
 use crate::engine::Engine;
-use crate::live::{self, LAB_TAG};
-use crate::status;
+use crate::{live, whose};
 
 /// A stage by the names that people know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,25 +82,20 @@ pub(super) fn own_api<'a>(
     name: &str,
     blueprint: &Blueprint,
 ) -> Result<&'a RestApi> {
-    status::own_api(apis, name, &blueprint.name).ok_or_else(|| {
+    whose::api(apis, name, blueprint).ok_or_else(|| {
         let why = format!("API {name} is not deployed");
         Failure::new(FailureKind::NotFound, format!("looking for API {name}"), why)
-            .next(format!("deploy it first: labdeck deploy {}", blueprint.name))
+            .next(whose::when_missing(blueprint))
     })
 }
 
 /// Names of the lab's own APIs by id.
 pub(super) fn api_names(apis: &[RestApi], blueprint: &Blueprint) -> BTreeMap<String, String> {
     let own = blueprint.apis.iter().filter_map(|api| {
-        let found = status::own_api(apis, &api.name, &blueprint.name)?;
+        let found = whose::api(apis, &api.name, blueprint)?;
         Some((found.id()?.to_owned(), api.name.clone()))
     });
     own.collect()
-}
-
-/// Whether something with these tags is the lab's own.
-pub(super) fn is_own(tags: Option<&std::collections::HashMap<String, String>>, lab: &str) -> bool {
-    tags.and_then(|tags| tags.get(LAB_TAG)).is_some_and(|owner| owner == lab)
 }
 
 /// The lab's own usage plan of this name.
@@ -110,7 +104,7 @@ pub(super) fn is_own(tags: Option<&std::collections::HashMap<String, String>>, l
 /// `NotFound`, with those that there are.
 pub(super) async fn plan(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<UsagePlan> {
     let all = live::usage_plans(&engine.target).await?;
-    let own = || all.iter().filter(|plan| is_own(plan.tags(), &blueprint.name));
+    let own = || all.iter().filter(|plan| whose::plan(plan, blueprint));
     if let Some(found) = own().find(|plan| plan.name() == Some(name)) {
         return Ok(found.clone());
     }
@@ -118,10 +112,7 @@ pub(super) async fn plan(engine: &Engine, blueprint: &Blueprint, name: &str) -> 
     let what = format!("looking for usage plan {name}");
     let foreign = all.iter().any(|plan| plan.name() == Some(name));
     let why = match known.as_slice() {
-        _ if foreign => format!(
-            "there is a usage plan of this name, but it does not carry the tag {LAB_TAG}={}",
-            blueprint.name
-        ),
+        _ if foreign => whose::why_foreign(blueprint, "a usage plan"),
         [] => format!("lab {} has no usage plan that is live", blueprint.name),
         known => format!(
             "lab {} has {}{}",
@@ -130,6 +121,5 @@ pub(super) async fn plan(engine: &Engine, blueprint: &Blueprint, name: &str) -> 
             rules::meant(name, known.iter().copied())
         ),
     };
-    Err(Failure::new(FailureKind::NotFound, what, why)
-        .next(format!("deploy it first: labdeck deploy {}", blueprint.name)))
+    Err(Failure::new(FailureKind::NotFound, what, why).next(whose::when_missing(blueprint)))
 }

@@ -16,8 +16,9 @@ use super::rules;
 use crate::deploy::patiently;
 use crate::deploy::{leased, once};
 use crate::engine::Engine;
-use crate::live::{self, BY_HAND_TAG, LAB_TAG, ROTATES_TAG};
+use crate::live::{self, BY_HAND_TAG, ROTATES_TAG};
 use crate::request::exchange::KeyValue;
+use crate::whose;
 
 /// An API key, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +48,7 @@ pub struct KeyInfo {
 pub async fn list(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<KeyInfo>> {
     let (keys, plans) =
         tokio::try_join!(live::api_keys(&engine.target), live::usage_plans(&engine.target))?;
-    let own = plans.into_iter().filter(|plan| found::is_own(plan.tags(), &blueprint.name));
+    let own = plans.into_iter().filter(|plan| whose::plan(plan, blueprint));
     let members = try_join_all(own.map(|plan| async move {
         let id = plan.id().unwrap_or_default();
         let members = live::usage_plan_keys(&engine.target, id).await?;
@@ -55,16 +56,16 @@ pub async fn list(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<KeyInfo>
         Ok::<_, Failure>((plan.name.unwrap_or_default(), ids))
     }))
     .await?;
-    Ok(assembled(keys, &blueprint.name, &members))
+    Ok(assembled(keys, blueprint, &members))
 }
 
 /// The lab's own of these keys with the plans that they are in.
 pub(super) fn assembled(
     keys: Vec<ApiKey>,
-    lab: &str,
+    blueprint: &Blueprint,
     members: &[(String, Vec<String>)],
 ) -> Vec<KeyInfo> {
-    let own = keys.into_iter().filter(|key| found::is_own(key.tags(), lab));
+    let own = keys.into_iter().filter(|key| whose::key(key.id(), key.tags(), blueprint));
     let mut own: Vec<KeyInfo> = own
         .map(|key| {
             let id = key.id.unwrap_or_default();
@@ -94,7 +95,7 @@ pub(super) fn assembled(
 /// `NotFound`, with those that there are.
 pub(super) async fn one(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<KeyInfo> {
     let all = live::api_keys(&engine.target).await?;
-    let keys = assembled(all, &blueprint.name, &[]);
+    let keys = assembled(all, blueprint, &[]);
     if let Some(found) = keys.iter().find(|key| key.name == name) {
         return Ok(found.clone());
     }
@@ -117,7 +118,7 @@ pub(super) async fn one(engine: &Engine, blueprint: &Blueprint, name: &str) -> R
 /// `NotFound` when the lab has no such key.
 pub async fn show(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<KeyValue> {
     one(engine, blueprint, name).await?;
-    crate::request::key_value(engine, &blueprint.name, name).await
+    crate::request::key_value(engine, blueprint, name).await
 }
 
 /// Makes a key by hand and puts it into usage plans of the lab. Deploys leave it; a destroy removes it.
@@ -141,7 +142,7 @@ pub async fn create(
     let work = async {
         let named = || async {
             let all = live::api_keys(&engine.target).await?;
-            let own = assembled(all, &blueprint.name, &[]);
+            let own = assembled(all, blueprint, &[]);
             Ok::<_, Failure>(own.into_iter().find(|key| key.name == name))
         };
         if named().await?.is_some() {
@@ -154,10 +155,8 @@ pub async fn create(
             let found = found::plan(engine, blueprint, plan).await?;
             ids.push(found.id.unwrap_or_default());
         }
-        let tags = BTreeMap::from([
-            (LAB_TAG.to_owned(), blueprint.name.clone()),
-            (BY_HAND_TAG.to_owned(), "1".to_owned()),
-        ]);
+        let tags =
+            BTreeMap::from([whose::key_tag(blueprint), (BY_HAND_TAG.to_owned(), "1".to_owned())]);
         let made = make(engine, &what, (name, "", true, None), &tags).await;
         let id = match made {
             Ok(id) => id,
@@ -170,11 +169,14 @@ pub async fn create(
         }
         Ok(id)
     };
-    let id = leased(engine, &blueprint.name, Box::pin(work)).await?;
+    let id = leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let into = if plans.is_empty() { String::new() } else { format!(", in {}", plans.join(", ")) };
+    let stays = match &blueprint.attached {
+        None => "deploys leave it, and a destroy removes it",
+        Some(_) => "it stays until somebody removes it",
+    };
     let done = Done::new(format!("API key {name} made ({id}){into}")).note(format!(
-        "made by hand: deploys leave it, and a destroy removes it; its value: labdeck keys {} show \
-         {name}",
+        "made by hand: {stays}; its value: labdeck keys {} show {name}",
         blueprint.name
     ));
     Ok(if plans.is_empty() {
@@ -266,7 +268,7 @@ pub async fn set_enabled(
         .await?;
         Ok(Some(patch))
     };
-    let patch = leased(engine, &blueprint.name, Box::pin(work)).await?;
+    let patch = leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let Some(patch) = patch else {
         return Ok(Done::new(format!("API key {name} is {word} already")));
     };

@@ -28,3 +28,4 @@ pub use estimate::Forecast;
 pub use found::split_stage;
 pub use overview::{Gateway, read};
 pub use rotate::{USUAL_GRACE, rotate};
+pub(crate) use rules::meant;

@@ -6,14 +6,14 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::deployments::{self, ApiDeployments};
-use super::found::{api_names, is_own};
+use super::found::api_names;
 use super::keys::{self, KeyInfo};
 use super::plan::PlanModel;
 use super::stage::{self, StageModel};
 use super::usage::{self, PlanUsage};
 use crate::engine::Engine;
 use crate::history::now_ms;
-use crate::{live, status};
+use crate::{live, whose};
 
 /// What is live of a lab's gateway.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,19 +37,19 @@ pub struct Gateway {
 pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<Gateway> {
     let target = &engine.target;
     let apis = live::rest_apis(target).await?;
-    let own =
-        blueprint.apis.iter().filter_map(|api| status::own_api(&apis, &api.name, &blueprint.name));
-    let of_apis = try_join_all(own.map(|api| async {
-        let (name, id) = (api.name().unwrap_or_default(), api.id().unwrap_or_default());
-        let stages = stage::of_api(engine, name, id).await?;
-        let deployments = deployments::of_api(engine, api, &stages).await?;
+    let own = blueprint.apis.iter().filter_map(|named| {
+        Some((named.name.as_str(), whose::api(&apis, &named.name, blueprint)?))
+    });
+    let of_apis = try_join_all(own.map(|(name, api)| async move {
+        let stages = stage::of_api(engine, name, api.id().unwrap_or_default()).await?;
+        let deployments = deployments::of_api(engine, (name, api), &stages).await?;
         Ok::<_, Failure>((stages, deployments))
     }));
     // A lab without keys and plans may have got some by hand.
     let access = try_join(live::api_keys(target), live::usage_plans(target));
     let (of_apis, (all_keys, plans)) = try_join(of_apis, access).await?;
     let names = api_names(&apis, blueprint);
-    let own = plans.iter().filter(|plan| is_own(plan.tags(), &blueprint.name));
+    let own = plans.iter().filter(|plan| whose::plan(plan, blueprint));
     let mut plans = try_join_all(own.map(|plan| async {
         let model = PlanModel::of(plan, &names);
         let usage = usage::of_model(engine, &model).await?;
@@ -63,7 +63,7 @@ pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<Gateway> {
             (plan.name.clone(), usage.keys.iter().map(|key| key.key_id.clone()).collect())
         })
         .collect();
-    let keys = keys::assembled(all_keys, &blueprint.name, &members);
+    let keys = keys::assembled(all_keys, blueprint, &members);
     let (stages, deployments): (Vec<_>, Vec<_>) = of_apis.into_iter().unzip();
     Ok(Gateway {
         stages: stages.into_iter().flatten().collect(),

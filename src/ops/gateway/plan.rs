@@ -15,7 +15,7 @@ use super::{rules, stage};
 use crate::deploy::leased;
 use crate::deploy::patiently;
 use crate::engine::Engine;
-use crate::live;
+use crate::{live, whose};
 
 /// A usage plan as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,7 +100,7 @@ pub async fn list(engine: &Engine, blueprint: &Blueprint) -> Result<Vec<PlanMode
     let (apis, plans) =
         tokio::try_join!(live::rest_apis(&engine.target), live::usage_plans(&engine.target))?;
     let names = api_names(&apis, blueprint);
-    let own = plans.iter().filter(|plan| found::is_own(plan.tags(), &blueprint.name));
+    let own = plans.iter().filter(|plan| whose::plan(plan, blueprint));
     let mut own: Vec<PlanModel> = own.map(|plan| PlanModel::of(plan, &names)).collect();
     own.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     Ok(own)
@@ -394,7 +394,7 @@ pub async fn apply(engine: &Engine, blueprint: &Blueprint, edit: &PlanEdit) -> R
         })
         .await
     };
-    leased(engine, &blueprint.name, Box::pin(work)).await?;
+    leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let count = edit.preview.patches.len();
     let said = match count {
         1 => format!("{subject}: 1 setting changed"),
@@ -408,6 +408,9 @@ pub async fn apply(engine: &Engine, blueprint: &Blueprint, edit: &PlanEdit) -> R
 
 /// What the next deploy makes of the edit.
 fn note(blueprint: &Blueprint, edit: &PlanEdit) -> Option<String> {
+    if blueprint.attached.is_some() {
+        return whose::hand_edit_note(blueprint);
+    }
     let (before, after) = (&edit.before.settings, &edit.after);
     let mut kept: Vec<(String, String)> = Vec::new();
     let mut put = |key: String, value: String| {

@@ -17,13 +17,15 @@ use super::edit::Done;
 use super::found::{self, api_names};
 use super::keys::{self, KeyInfo};
 use super::plan::PlanModel;
+use crate::attach::STACK_TAG;
 use crate::deploy::patiently;
 use crate::deploy::{self, leased};
 use crate::engine::Engine;
-use crate::live::{self, LAB_TAG, ROTATES_TAG, VERIFIED_TAG, existing};
+use crate::live::{self, ROTATES_TAG, VERIFIED_TAG, existing};
 use crate::progress::{Progress, Reporter};
 use crate::request;
 use crate::request::exchange::{KeyValue, OutgoingRequest};
+use crate::whose;
 
 /// How long the old key is accepted after the new one was seen to answer, unless another time is given.
 pub const USUAL_GRACE: Duration = Duration::from_secs(5);
@@ -68,7 +70,7 @@ pub async fn rotate(
         tag(engine, &new.id, VERIFIED_TAG, "1").await?;
         Ok((Some((old, plans.len())), new))
     };
-    let (old, new) = leased(engine, &blueprint.name, Box::pin(ready)).await?;
+    let (old, new) = leased(engine, &whose::lease(blueprint), Box::pin(ready)).await?;
     let plans = match &old {
         Some((_, plans)) => *plans,
         None => 0,
@@ -82,7 +84,7 @@ pub async fn rotate(
         let remove = async {
             // Whoever undid the new one meanwhile must not lose the old one, too.
             let now = live::api_keys(&engine.target).await?;
-            let known = keys::assembled(now, &blueprint.name, &[]);
+            let known = keys::assembled(now, blueprint, &[]);
             if !known.iter().any(|key| key.id == new.id && key.enabled) {
                 let why =
                     "somebody else removed or disabled the new key meanwhile; the old one stays";
@@ -91,7 +93,7 @@ pub async fn rotate(
             phase(format!("removing the old key {name}"));
             remove(engine, &old.id, &what).await
         };
-        leased(engine, &blueprint.name, Box::pin(remove)).await?;
+        leased(engine, &whose::lease(blueprint), Box::pin(remove)).await?;
     }
     untag(engine, &new.id).await?;
     let old = old.map_or_else(|| "the old one was gone".to_owned(), |(old, _)| old.id);
@@ -115,7 +117,7 @@ async fn pair(
     keys::one(engine, blueprint, name).await?;
     let of_name = || async {
         let all = live::api_keys(&engine.target).await?;
-        let own = keys::assembled(all, &blueprint.name, &[]);
+        let own = keys::assembled(all, blueprint, &[]);
         Ok::<_, Failure>(own.into_iter().filter(|key| key.name == name).collect::<Vec<_>>())
     };
     let all = of_name().await?;
@@ -139,7 +141,15 @@ async fn pair(
         .and_then(|key| key.tags())
         .map(|tags| tags.iter().map(|(k, v)| (k.clone(), v.clone())).collect())
         .unwrap_or_default();
-    tags.insert(LAB_TAG.to_owned(), blueprint.name.clone());
+    if let Some(stack) = tags.get(STACK_TAG) {
+        let why = format!("the stack {stack} made this key, and would miss it when it is removed");
+        return Err(
+            Failure::new(FailureKind::Refused, what, why).next("rotate it in the stack's template")
+        );
+    }
+    // Tags of this kind are AWS's own: nobody else can set them.
+    tags.retain(|tag, _| !tag.starts_with("aws:"));
+    tags.extend([whose::key_tag(blueprint)]);
     tags.insert(ROTATES_TAG.to_owned(), old.id.clone());
     let customer = found.and_then(|key| key.customer_id());
     let made = keys::make(engine, what, (name, &old.description, true, customer), &tags).await;

@@ -15,7 +15,7 @@ use super::stage_key::{MethodKey, StageKey};
 use crate::deploy::leased;
 use crate::deploy::patiently;
 use crate::engine::Engine;
-use crate::{live, prices};
+use crate::{live, prices, whose};
 
 /// A stage as it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -356,8 +356,8 @@ fn warnings(blueprint: &Blueprint, before: &Settings, after: &Settings) -> Vec<S
         && !blueprint.stages.iter().any(|stage| stage.alias == *alias)
     {
         all.push(format!(
-            "no stage of lab.toml names the alias {alias}: without the alias and a permission on it \
-             the API answers 500"
+            "no other stage uses the alias {alias}: without the alias and a permission on it the API \
+             answers 500"
         ));
     }
     if changed("deployment") {
@@ -386,7 +386,7 @@ pub async fn apply(engine: &Engine, blueprint: &Blueprint, edit: &StageEdit) -> 
         unchanged(subject, &before.settings, &now.settings, &edit.after)?;
         patch(engine, &place, &edit.preview.patches).await
     };
-    leased(engine, &blueprint.name, Box::pin(work)).await?;
+    leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let count = edit.preview.patches.len();
     let settings = if count == 1 { "1 setting" } else { "settings" };
     let many = if count == 1 { settings.to_owned() } else { format!("{count} {settings}") };
@@ -420,6 +420,9 @@ pub(super) async fn patch(engine: &Engine, place: &Place, patches: &[Patch]) -> 
 
 /// What the next deploy makes of the edit.
 fn notes(blueprint: &Blueprint, edit: &StageEdit) -> Vec<String> {
+    if let Some(note) = whose::hand_edit_note(blueprint) {
+        return vec![note];
+    }
     let mut kept: Vec<(String, String)> = Vec::new();
     let mut keys: Vec<&String> = edit.before.settings.keys().chain(edit.after.keys()).collect();
     keys.sort_unstable();

@@ -18,7 +18,7 @@ use crate::deploy::leased;
 use crate::deploy::patiently;
 use crate::engine::Engine;
 use crate::history::now_ms;
-use crate::live;
+use crate::{live, whose};
 
 const DATE: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]");
 /// Pages of usage that are read at most.
@@ -255,7 +255,8 @@ pub async fn set_left(
         .await?;
         Ok((before, after, usage.resets_ms))
     };
-    let (before, after, resets_ms) = leased(engine, &blueprint.name, Box::pin(work)).await?;
+    let (before, after, resets_ms) =
+        leased(engine, &whose::lease(blueprint), Box::pin(work)).await?;
     let until = OffsetDateTime::from_unix_timestamp(resets_ms / 1000)
         .ok()
         .and_then(|at| at.date().format(DATE).ok())

@@ -74,8 +74,9 @@ pub async fn redrive(
     queue: &str,
     cancel: &CancellationToken,
 ) -> Result<Redrive> {
-    engine.target.learn_caller().await;
     let what = format!("sending the messages of {queue} back");
+    crate::whose::refuse_attached(blueprint, &what)?;
+    engine.target.learn_caller().await;
     let sources: Vec<String> = blueprint
         .queues
         .iter()

@@ -25,23 +25,33 @@ pub struct Scope {
     pub newest: Option<String>,
     /// Functions behind each API, by API name.
     pub functions_of: Vec<(String, Vec<String>)>,
+    /// Whether functions without the alias are left alone: of what is attached, not all need have it.
+    pub partial: bool,
 }
 
 impl Scope {
     /// The scope of `blueprint`: the alias of its first stage that follows a release.
     pub fn of(blueprint: &Blueprint) -> Result<Self> {
-        let Some(first) = blueprint.released_stage() else {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("releasing lab {}", blueprint.name),
-                "it has no stage that follows a release",
-            )
-            .next("give a stage of lab.toml follows = \"release\""));
+        let attached = blueprint.attached.is_some();
+        let Some(alias) = blueprint.released_alias() else {
+            let what = format!("releasing lab {}", blueprint.name);
+            let (why, next) = if attached {
+                let why = "no alias is known that releases move";
+                (why, format!("choose it: labdeck attach {} --alias NAME", blueprint.name))
+            } else {
+                let next = "give a stage of lab.toml follows = \"release\"".to_owned();
+                ("it has no stage that follows a release", next)
+            };
+            return Err(Failure::new(FailureKind::Refused, what, why).next(next));
         };
-        let stages = blueprint.stages.iter().filter(|stage| stage.alias == first.alias);
+        let stages = blueprint.stages.iter().filter(|stage| stage.alias == alias);
+        // Which stage of somebody else's API has what is to be released, nobody can tell: a release of
+        // what is attached moves aliases alone.
         let newest = blueprint.stages.iter().find(|stage| stage.follows == Follows::Latest);
+        let newest = newest.filter(|_| !attached);
         Ok(Self {
-            alias: first.alias.clone(),
+            alias: alias.to_owned(),
+            partial: attached,
             stages: stages.map(|stage| stage.name.clone()).collect(),
             newest: newest.map(|stage| stage.name.clone()),
             functions_of: blueprint
@@ -353,15 +363,22 @@ fn aliases<'a>(
     what: &str,
 ) -> Result<Vec<(&'a FunctionStatus, &'a AliasStatus)>> {
     let missing = |name: &str, thing: &str| {
-        Failure::new(FailureKind::NotFound, what, format!("{name} {thing}"))
-            .next(format!("deploy it first: labdeck deploy {}", status.lab))
+        let failure = Failure::new(FailureKind::NotFound, what, format!("{name} {thing}"));
+        if scope.partial {
+            return failure
+                .next("make the alias first, or choose another with labdeck attach --alias");
+        }
+        failure.next(format!("deploy it first: labdeck deploy {}", status.lab))
     };
     if status.functions.is_empty() {
         return Err(Failure::new(FailureKind::Refused, what, "the lab has no functions"));
     }
+    let has = |function: &&FunctionStatus| function.alias(&scope.alias).is_some();
+    let leave = scope.partial && status.functions.iter().any(|function| has(&function));
     status
         .functions
         .iter()
+        .filter(|function| !leave || has(function))
         .map(|function| {
             if !function.exists {
                 return Err(missing(&format!("function {}", function.name), "does not exist"));

@@ -13,6 +13,7 @@ fn scope() -> Scope {
         stages: vec!["prod".into()],
         newest: Some("dev".into()),
         functions_of: vec![("shop".into(), vec!["a".into()])],
+        partial: false,
     }
 }
 

@@ -11,6 +11,7 @@ use labdeck_lab::blueprint::ChaosKind;
 use super::outcome::{Move, ReleaseOutcome};
 use super::pointer::version_name;
 use crate::status::{FunctionStatus, LabStatus};
+use crate::whose;
 
 /// How long a function may take to become ready. The waiters of AWS's own tools give up after five
 /// minutes; a function of this size is ready within seconds.
@@ -25,14 +26,16 @@ pub(super) async fn publish(
     since: Instant,
 ) -> Result<ReleaseOutcome> {
     refuse_under_chaos(blueprint, status)?;
-    if let Some(missing) = status.functions.iter().find(|function| !function.exists) {
+    let functions = published_of(blueprint, status);
+    if let Some(missing) = functions.iter().find(|function| !function.exists) {
         let what = format!("publishing lab {}", status.lab);
         let why = format!("function {} does not exist", missing.name);
-        return Err(Failure::new(FailureKind::NotFound, what, why)
-            .next(format!("deploy it first: labdeck deploy {}", status.lab)));
+        return Err(
+            Failure::new(FailureKind::NotFound, what, why).next(whose::when_missing(blueprint))
+        );
     }
     let description = description.unwrap_or_default();
-    let functions = status.functions.iter();
+    let functions = functions.into_iter();
     let moves =
         join_all(functions.map(|function| publish_one(target, function, description))).await;
     super::apply::settled(ReleaseOutcome {
@@ -43,6 +46,15 @@ pub(super) async fn publish(
         problems: Vec::new(),
         millis: since.elapsed().as_secs_f64() * 1e3,
     })
+}
+
+/// The functions that a version is published of: of what is attached, those that a release moves.
+fn published_of<'s>(blueprint: &Blueprint, status: &'s LabStatus) -> Vec<&'s FunctionStatus> {
+    let alias = blueprint.attached.as_ref().and_then(|attached| attached.alias.as_deref());
+    let moves =
+        |function: &&FunctionStatus| alias.is_none_or(|name| function.alias(name).is_some());
+    let moving: Vec<_> = status.functions.iter().filter(moves).collect();
+    if moving.is_empty() { status.functions.iter().collect() } else { moving }
 }
 
 /// A version would keep the failure for ever: no publishing while chaos changed a function.

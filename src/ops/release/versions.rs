@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::pointer::{Split, version_name};
 use crate::engine::Engine;
 use crate::status::{self, FunctionStatus, LabStatus};
+use crate::whose;
 
 /// What a version has otherwise than the one before it: `code`, `memory 128 → 256 MB`,
 /// `environment GREETING`. The values of environment variables are left out: they may be secrets.
@@ -146,6 +147,8 @@ pub async fn prune(
     dry_run: bool,
 ) -> Result<Pruned> {
     let lab = blueprint.name.clone();
+    // Nobody can tell what else in the account calls one of these by its number.
+    whose::refuse_attached(blueprint, &format!("deleting old versions of {lab}"))?;
     if !dry_run && engine.target.read_only() {
         let what = format!("deleting old versions of lab {lab}");
         return Err(Failure::new(FailureKind::Refused, what, "the target is read-only"));

@@ -25,7 +25,7 @@ use crate::gateway::sent::Counter;
 use crate::history::now_ms;
 use crate::invoke::cleaned;
 use crate::progress::Reporter;
-use crate::{live, status, trial};
+use crate::{live, trial, whose};
 
 /// Where something is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -326,7 +326,7 @@ async fn meets(
     let what =
         format!("sending {} {path} of {} straight to its function", request.method, origin.api);
     let apis = live::rest_apis(&engine.target).await?;
-    let api = status::own_api(&apis, &origin.api, &blueprint.name).and_then(|api| api.id());
+    let api = whose::api(&apis, &origin.api, blueprint).and_then(|api| api.id());
     let api = api.ok_or_else(|| {
         let why = format!("API {} is not deployed", origin.api);
         Failure::new(FailureKind::NotFound, &what, why)

@@ -166,6 +166,8 @@ pub struct Origin {
     pub routes: Vec<String>,
     /// Functions behind the API.
     pub functions: Vec<String>,
+    /// Whether it is attached: no deploy of it repairs anything.
+    pub attached: bool,
 }
 
 /// A request with its response.

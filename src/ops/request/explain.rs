@@ -82,11 +82,15 @@ fn no_route(request: &OutgoingRequest, origin: &Origin) -> String {
         request.method
     );
     if !origin.routes.is_empty() {
-        text.push_str(" In the lab's files this API has ");
+        text.push_str(if origin.attached {
+            " Its definition has "
+        } else {
+            " In the lab's files this API has "
+        });
         text.push_str(&origin.routes.join(", "));
         text.push('.');
     }
-    if !origin.lab.is_empty() {
+    if !origin.lab.is_empty() && !origin.attached {
         text.push_str(" When the files have what is asked for: labdeck deploy ");
         text.push_str(&origin.lab);
         text.push('.');
@@ -108,7 +112,7 @@ fn no_permission(origin: &Origin) -> String {
     } else {
         format!("alias {}", origin.alias)
     };
-    let repair = if origin.lab.is_empty() {
+    let repair = if origin.lab.is_empty() || origin.attached {
         String::new()
     } else {
         format!(" labdeck deploy {} repairs both.", origin.lab)
@@ -150,6 +154,7 @@ mod tests {
                 base_url: "http://h/prod".into(),
                 routes: vec!["GET /greet".into()],
                 functions: vec!["greet-stateless".into()],
+                ..Origin::default()
             }),
             ..OutgoingRequest::default()
         }

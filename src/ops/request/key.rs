@@ -1,17 +1,19 @@
 //! The value of an API key, looked up when a request needs it.
 
 use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_lab::Blueprint;
 
 use super::exchange::KeyValue;
 use crate::engine::Engine;
-use crate::live::{LAB_TAG, PAGE, ROTATES_TAG, VERIFIED_TAG};
+use crate::live::{PAGE, ROTATES_TAG, VERIFIED_TAG};
+use crate::whose;
 
-/// The value of a key of `lab`'s own. While the key is rotated it is that of the old one until the new
+/// The value of a key of the blueprint's own. While the key is rotated it is that of the old one until the new
 /// one was seen to be accepted.
 ///
 /// # Errors
 /// `NotFound` when the lab has no such key on the target.
-pub async fn value(engine: &Engine, lab: &str, name: &str) -> Result<KeyValue> {
+pub async fn value(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result<KeyValue> {
     let what = format!("looking up the value of key {name}");
     let list = engine.target.apigateway().get_api_keys().name_query(name).include_values(true);
     let mut pages = list.limit(PAGE).into_paginator().send();
@@ -22,7 +24,7 @@ pub async fn value(engine: &Engine, lab: &str, name: &str) -> Result<KeyValue> {
         // The query is the beginning of a name.
         for key in page.items().iter().filter(|key| key.name() == Some(name)) {
             let has = |tag: &str| key.tags().is_some_and(|tags| tags.contains_key(tag));
-            let ours = key.tags().and_then(|tags| tags.get(LAB_TAG)).is_some_and(|tag| tag == lab);
+            let ours = whose::key(key.id(), key.tags(), blueprint);
             let Some(value) = key.value().filter(|_| ours) else {
                 foreign = true;
                 continue;
@@ -42,12 +44,11 @@ pub async fn value(engine: &Engine, lab: &str, name: &str) -> Result<KeyValue> {
         return Ok(value);
     }
     let why = if foreign {
-        format!("there is a key of this name, but it does not carry the tag {LAB_TAG}={lab}")
+        whose::why_foreign(blueprint, "a key")
     } else {
         format!("there is no API key {name}")
     };
-    Err(Failure::new(FailureKind::NotFound, what, why)
-        .next(format!("deploy it first: labdeck deploy {lab}")))
+    Err(Failure::new(FailureKind::NotFound, what, why).next(whose::when_missing(blueprint)))
 }
 
 /// The value of the key with this id.

@@ -46,7 +46,7 @@ use crate::engine::Engine;
 use crate::gateway::sent::Counter;
 use crate::live;
 use crate::progress::Reporter;
-use crate::status;
+use crate::whose;
 
 /// What is at a URL, as it is, up to Lambda's limit of a function's code.
 pub(crate) async fn download(url: &str) -> Result<bytes::Bytes> {
@@ -170,10 +170,11 @@ impl<'a> Place<'a> {
         variables: &BTreeMap<String, String>,
     ) -> Result<OutgoingRequest> {
         let lab = &self.blueprint.name;
-        let Some(id) = status::own_api(&self.apis, &saved.api, lab).and_then(|api| api.id()) else {
+        let found = whose::api(&self.apis, &saved.api, self.blueprint);
+        let Some(id) = found.and_then(|api| api.id()) else {
             let why = format!("API {} is not deployed", saved.api);
             return Err(Failure::new(FailureKind::NotFound, &self.what, why)
-                .next(format!("deploy it first: labdeck deploy {lab}")));
+                .next(whose::when_missing(self.blueprint)));
         };
         let api = self.blueprint.apis.iter().find(|api| api.name == saved.api);
         let origin = Origin {
@@ -185,9 +186,10 @@ impl<'a> Place<'a> {
             base_url: self.engine.target.stage_url(id, &self.stage.name),
             routes: api.map(prepare::routes).unwrap_or_default(),
             functions: api.map(|api| api.functions.clone()).unwrap_or_default(),
+            attached: self.blueprint.attached.is_some(),
         };
         let key = match &saved.key {
-            Some(name) => Some(key::value(self.engine, lab, name).await?),
+            Some(name) => Some(key::value(self.engine, self.blueprint, name).await?),
             None => None,
         };
         prepare::outgoing(saved, origin, key, variables)

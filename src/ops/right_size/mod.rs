@@ -102,6 +102,8 @@ pub async fn right_size(
     reporter: &Reporter,
     cancel: &CancellationToken,
 ) -> Result<RightSize> {
+    // It makes a copy of the function beside it.
+    crate::whose::refuse_attached(blueprint, &format!("trying sizes of {function}"))?;
     let Some(known) = blueprint.functions.iter().find(|known| known.name == function) else {
         let names: Vec<&str> = blueprint.functions.iter().map(|f| f.name.as_str()).collect();
         let why = format!("lab {} has {}", blueprint.name, names.join(", "));

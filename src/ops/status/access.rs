@@ -6,7 +6,7 @@ use labdeck_lab::Blueprint;
 use serde::Serialize;
 
 use super::ApiStatus;
-use crate::live::{self, LAB_TAG};
+use crate::{live, whose};
 
 /// The lab's own API keys and usage plans.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -45,20 +45,21 @@ pub struct PlanStatus {
     pub throttle: Option<(f64, i32)>,
 }
 
-/// Reads the keys and plans of a lab; calls nothing for a lab that names none.
+/// Reads the keys and plans of a blueprint; calls nothing for a lab that names none.
 pub(super) async fn read(
     target: &Target,
     blueprint: &Blueprint,
     apis: &[ApiStatus],
 ) -> Result<Access> {
-    if blueprint.keys.is_empty() && blueprint.plans_of_all_variants().next().is_none() {
+    let names_none =
+        blueprint.keys.is_empty() && blueprint.plans_of_all_variants().next().is_none();
+    if names_none && blueprint.attached.is_none() {
         return Ok(Access::default());
     }
-    let lab = &blueprint.name;
     let (keys, plans) = tokio::try_join!(live::api_keys(target), live::usage_plans(target))?;
     let mut keys: Vec<KeyStatus> = keys
         .into_iter()
-        .filter(|key| key.tags().and_then(|tags| tags.get(LAB_TAG)) == Some(lab))
+        .filter(|key| whose::key(key.id(), key.tags(), blueprint))
         .map(|key| KeyStatus {
             name: key.name.unwrap_or_default(),
             id: key.id.unwrap_or_default(),
@@ -66,9 +67,7 @@ pub(super) async fn read(
         })
         .collect();
     keys.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    let own = plans
-        .into_iter()
-        .filter(|plan| plan.tags().and_then(|tags| tags.get(LAB_TAG)) == Some(lab));
+    let own = plans.into_iter().filter(|plan| whose::plan(plan, blueprint));
     let members = |id: String| async move { live::usage_plan_keys(target, &id).await };
     let own: Vec<_> = own.collect();
     let ids = own.iter().map(|plan| plan.id().unwrap_or_default().to_owned());

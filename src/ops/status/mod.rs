@@ -26,7 +26,7 @@ use crate::live;
 use crate::release::annotate;
 use crate::release::pointer::{Pointer, Split};
 use crate::release::versions::differences;
-use crate::variant;
+use crate::{variant, whose};
 
 /// A lab and what is deployed of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -220,9 +220,8 @@ pub async fn read(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
 /// tag or marker is not shown.
 pub async fn read_releases(engine: &Engine, blueprint: &Blueprint) -> Result<LabStatus> {
     let target = &*engine.target;
-    let functions = try_join_all(
-        blueprint.functions.iter().map(|f| read_function(target, &f.name, &blueprint.name)),
-    );
+    let functions =
+        try_join_all(blueprint.functions.iter().map(|f| read_function(target, &f.name, blueprint)));
     let tables = try_join_all(blueprint.tables.iter().map(|table| read_table(target, table)));
     let apis = read_apis(target, blueprint);
     let chaos = chaos::status(engine, blueprint);
@@ -274,7 +273,7 @@ async fn changes(
     let mut functions = Vec::new();
     let mut configurations = BTreeMap::new();
     for before in &last.functions {
-        let found = own_function(target, &before.name, &blueprint.name).await?;
+        let found = own_function(target, &before.name, blueprint).await?;
         let Some((configuration, tags)) = found.filter(|_| before.exists) else { return Ok(None) };
         let aliases = live::aliases(target, &before.name).await?;
         let aliases: Vec<_> = aliases.into_iter().map(|a| alias_status(a, &tags)).collect();
@@ -342,21 +341,25 @@ fn assembled(
     status
 }
 
-/// Configuration and tags of a function of this lab; `None` when there is none, or another's.
+/// Configuration and tags of a function of the blueprint; `None` when there is none, or another's.
 async fn own_function(
     target: &Target,
     name: &str,
-    lab: &str,
+    blueprint: &Blueprint,
 ) -> Result<Option<(FunctionConfiguration, BTreeMap<String, String>)>> {
     let Some(function) = live::function(target, name).await? else { return Ok(None) };
     let tags = live::function_tags(&function);
-    let own = tags.get(live::LAB_TAG).is_some_and(|owner| owner == lab);
+    let own = whose::function(&tags, blueprint);
     Ok(function.configuration.filter(|_| own).map(|configuration| (configuration, tags)))
 }
 
-async fn read_function(target: &Target, name: &str, lab: &str) -> Result<FunctionStatus> {
+async fn read_function(
+    target: &Target,
+    name: &str,
+    blueprint: &Blueprint,
+) -> Result<FunctionStatus> {
     let (function, (versions, aliases)) = try_join(
-        own_function(target, name, lab),
+        own_function(target, name, blueprint),
         try_join(live::versions(target, name), live::aliases(target, name)),
     )
     .await?;
@@ -460,7 +463,7 @@ async fn read_apis(
 ) -> Result<(Vec<ApiStatus>, Option<String>)> {
     let live = live::rest_apis(target).await?;
     let ids = blueprint.apis.iter().map(|api| {
-        let own = own_api(&live, &api.name, &blueprint.name);
+        let own = whose::api(&live, &api.name, blueprint);
         (api.name.as_str(), own.and_then(|api| api.id.clone()))
     });
     let apis = try_join_all(ids.map(|(name, id)| read_api(target, name, id))).await?;

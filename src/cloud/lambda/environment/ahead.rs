@@ -98,7 +98,7 @@ impl Pool {
         let Some(reservation) = self.reserve(&spec.instance) else {
             return if self.closed() { Ahead::Stopping } else { Ahead::Full };
         };
-        let stream = log_stream(self.services(), &spec.version);
+        let stream = log_stream(self.services(), &spec);
         let began = Instant::now();
         let limit = INIT_AHEAD_LIMIT.max(spec.timeout);
         let started = match start(self, reservation.id(), &spec, &stream, limit, true).await {

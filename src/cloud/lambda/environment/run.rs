@@ -93,7 +93,7 @@ impl Pool {
         request_id: &str,
         tail: bool,
     ) -> Result<Result<Lease, Completion>, AwsError> {
-        let stream = log_stream(self.services(), &spec.version);
+        let stream = log_stream(self.services(), spec);
         let mut attempt = Attempt { first: true, request_id, tail, spec, began: Instant::now() };
         loop {
             let limit = if attempt.first { INIT_LIMIT } else { spec.timeout };

@@ -52,14 +52,21 @@ pub struct Started {
     pub ready: oneshot::Receiver<Result<(), InitFailure>>,
 }
 
-/// The name of a new log stream: the day, the version and a random number.
-pub fn log_stream(services: &Services, version: &str) -> String {
+/// The name of a new log stream: the day, the version and a random number. In a log group that is not the
+/// function's usual one, which others may share, the function's name comes before the version (Lambda
+/// developer guide, "Sending Lambda function logs to `CloudWatch` Logs").
+pub fn log_stream(services: &Services, spec: &Spec) -> String {
     let format = format_description!("[year]/[month]/[day]");
     let day = OffsetDateTime::from_unix_timestamp(services.core.now_millis() / 1000)
         .ok()
         .and_then(|now| now.format(&format).ok())
         .unwrap_or_default();
-    format!("{day}/[{version}]{}", uuid::Uuid::new_v4().simple())
+    let (version, id) = (&spec.version, uuid::Uuid::new_v4().simple());
+    if spec.log_group == format!("/aws/lambda/{}", spec.function) {
+        format!("{day}/[{version}]{id}")
+    } else {
+        format!("{day}/{}[{version}][{id}]", spec.function)
+    }
 }
 
 /// Starts a process of `spec`. It must ask for its first event within `init_limit`. The log tells of

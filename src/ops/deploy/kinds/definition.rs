@@ -69,6 +69,11 @@ pub fn is_own(api: &RestApi, lab: &str) -> bool {
     marked || api.tags().and_then(|tags| tags.get(LAB_TAG)).is_some_and(|owner| owner == lab)
 }
 
+/// The lab that an API's description names.
+pub fn owner(api: &RestApi) -> Option<&str> {
+    api.description().and_then(read_mark).map(|(lab, ..)| lab)
+}
+
 /// The hash of the definition that an API was given last, where its description says so.
 pub fn live_hash(api: &RestApi) -> Option<&str> {
     api.description().and_then(read_mark).map(|(_, hash, _)| hash)

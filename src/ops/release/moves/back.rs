@@ -14,7 +14,11 @@ use crate::status::LabStatus;
 pub fn rollback(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
     let what = format!("rolling {} of lab {} back", scope.alias, status.lab);
     let live = aliases(status, scope, &what)?;
-    let ways = ways_back(&status.functions, &scope.alias);
+    // Of what is attached, functions without the alias are not among those that are live.
+    let ways: Vec<Back> = (status.functions.iter().zip(ways_back(&status.functions, &scope.alias)))
+        .filter(|(function, _)| live.iter().any(|(known, _)| known.name == function.name))
+        .map(|(_, way)| way)
+        .collect();
     let wanted: Vec<Placed> = live
         .iter()
         .zip(&ways)
