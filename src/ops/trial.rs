@@ -137,17 +137,33 @@ pub(crate) fn matching<'r>(
     path: &str,
     method: &str,
 ) -> Option<(&'r str, &'r str)> {
-    let mut found: Vec<(Vec<u8>, &str, &str)> = resources
-        .iter()
-        .filter_map(|resource| {
-            let rank = rank(resource.path()?, path)?;
-            let methods = resource.resource_methods()?;
-            let own = [method, "ANY"].into_iter().find_map(|word| methods.get_key_value(word))?.0;
-            Some((rank, resource.id()?, own.as_str()))
-        })
-        .collect();
-    found.sort();
-    found.first().map(|(_, id, method)| (*id, *method))
+    let (resource, method) = best(resources, path, method)?;
+    Some((resource.id()?, method))
+}
+
+/// The same with the resource's path instead of its id.
+pub(crate) fn template<'r>(
+    resources: &'r [Resource],
+    path: &str,
+    method: &str,
+) -> Option<(&'r str, &'r str)> {
+    let (resource, method) = best(resources, path, method)?;
+    Some((resource.path()?, method))
+}
+
+fn best<'r>(
+    resources: &'r [Resource],
+    path: &str,
+    method: &str,
+) -> Option<(&'r Resource, &'r str)> {
+    let found = resources.iter().filter_map(|resource| {
+        let rank = rank(resource.path()?, path)?;
+        let methods = resource.resource_methods()?;
+        let own = [method, "ANY"].into_iter().find_map(|word| methods.get_key_value(word))?.0;
+        Some((rank, resource, own.as_str()))
+    });
+    let best = found.min_by(|a, b| a.0.cmp(&b.0))?;
+    Some((best.1, best.2))
 }
 
 /// How well a resource's path fits, segment by segment: 0 written out, 1 a parameter, 2 the rest.

@@ -31,6 +31,9 @@ pub struct RequestArgs {
     /// Print the request as a command of curl, and send nothing. The API key is no part of it.
     #[arg(long, requires = "name", conflicts_with_all = ["to", "count", "concurrency", "rate", "duration"])]
     pub curl: bool,
+    /// A key of the lab that goes along as `x-api-key`, whatever the request says.
+    #[arg(long, value_name = "NAME", requires = "name")]
+    pub key: Option<String>,
     /// Show the log lines of the request below its answer; waits for them for up to 10 seconds.
     #[arg(long, requires = "name", conflicts_with_all = ["all", "curl", "count", "concurrency", "rate", "duration"])]
     pub logs: bool,
@@ -74,9 +77,6 @@ pub struct OwnArgs {
     /// Its body, or the file that it is read from.
     #[arg(long, value_name = "TEXT|@FILE", requires = "save")]
     pub body: Option<String>,
-    /// The key of the lab that goes along as `x-api-key`.
-    #[arg(long, value_name = "NAME", requires = "save")]
-    pub key: Option<String>,
     /// What it shows, in one line.
     #[arg(long, value_name = "TEXT", requires = "save")]
     pub describe: Option<String>,

@@ -9,11 +9,14 @@ use std::path::Path;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
-use labdeck_ops::request::curl::curl;
+use labdeck_ops::Engine;
+use labdeck_ops::request::curl::{curl, quoted};
 use labdeck_ops::request::destination::{self, Destination, Sent};
 use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::request::explain::live::{self, Diagnosis};
 use labdeck_ops::request::trace::Trace;
 use labdeck_ops::request::{self, Given, Outcome, history};
+use labdeck_telemetry::clean;
 
 use super::show;
 use crate::args::RequestArgs;
@@ -48,7 +51,11 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
         return all(context, args, &blueprint).await;
     }
     let Some(name) = name else { return Ok(list(context, &blueprint)) };
-    let saved = find(&blueprint, name)?;
+    let mut saved = find(&blueprint, name)?.clone();
+    if let Some(key) = &args.key {
+        saved.key = Some(context.full_name(key));
+    }
+    let saved = &saved;
     let to = match (&args.to, &args.stage) {
         (Some(to), _) => Destination::read(to, &blueprint).map_err(|why| {
             Failure::new(FailureKind::Invalid, format!("sending request {name} to {to}"), why)
@@ -79,7 +86,8 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
         } else {
             None
         };
-        show_one(context, &exchange, id, trace.as_ref());
+        let diagnosis = diagnosed(context, &engine, &blueprint, &exchange).await;
+        show_one(context, &exchange, id, trace.as_ref(), diagnosis.as_ref());
         return Ok(if exchange.holds() { exit::DONE } else { exit::FAILED });
     };
     let display = Display::new(context.output);
@@ -99,8 +107,31 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }
 
+/// The cause of an error answer. That it can't be looked for is said, and stops nothing.
+async fn diagnosed(
+    context: &Context<'_>,
+    engine: &Engine,
+    blueprint: &Blueprint,
+    exchange: &Exchange,
+) -> Option<Diagnosis> {
+    match live::diagnose(engine, blueprint, exchange).await {
+        Ok(found) => found,
+        Err(failure) => {
+            let said = format!("the cause can't be looked for: {}: {}", failure.what, failure.why);
+            context.output.remark(said);
+            None
+        }
+    }
+}
+
 /// Shows an answer; as JSON with its number in the history.
-fn show_one(context: &Context<'_>, exchange: &Exchange, id: Option<u64>, trace: Option<&Trace>) {
+fn show_one(
+    context: &Context<'_>,
+    exchange: &Exchange,
+    id: Option<u64>,
+    trace: Option<&Trace>,
+    diagnosis: Option<&Diagnosis>,
+) {
     #[derive(serde::Serialize)]
     struct Answered<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,14 +139,34 @@ fn show_one(context: &Context<'_>, exchange: &Exchange, id: Option<u64>, trace: 
         #[serde(flatten)]
         exchange: &'a Exchange,
         #[serde(skip_serializing_if = "Option::is_none")]
+        diagnosis: Option<&'a Diagnosis>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         logs: Option<logs::Found<'a>>,
     }
-    let answered = Answered { id, exchange, logs: trace.map(logs::Found::from) };
+    let answered = Answered { id, exchange, diagnosis, logs: trace.map(logs::Found::from) };
     context.output.result(&answered, || {
         let mut text = show::exchange(exchange);
+        if let Some(diagnosis) = diagnosis {
+            text.push(String::new());
+            text.extend(diagnosis_lines(diagnosis, &flags(context)));
+        }
         text.extend(trace.map(logs::told).unwrap_or_default());
         text
     });
+}
+
+fn diagnosis_lines(diagnosis: &Diagnosis, flags: &[String]) -> Vec<String> {
+    let mut text = vec![format!("cause: {}", clean(&diagnosis.explanation))];
+    for finding in &diagnosis.checked {
+        let mark = if finding.holds { "✓" } else { "✗" };
+        text.push(format!("  {mark} {}: {}", clean(&finding.what), clean(&finding.detail)));
+    }
+    if let Some(fix) = &diagnosis.fix {
+        let words = std::iter::once(fix.command()).chain(flags.iter().map(|flag| quoted(flag)));
+        text.push(format!("fix: {}", fix.does()));
+        text.push(format!("     {}", words.collect::<Vec<_>>().join(" ")));
+    }
+    text
 }
 
 /// The flags with which a command reaches the same target and labs.

@@ -52,7 +52,7 @@ pub fn curl(request: &OutgoingRequest, lab: &str, flags: &[String]) -> String {
 }
 
 /// A word that a POSIX shell reads as `text`. A NUL byte, which no command line can have, is left out.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let text = text.replace('\0', "");
     shlex::try_quote(&text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }

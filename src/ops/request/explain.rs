@@ -2,6 +2,16 @@
 //!
 //! The texts and statuses are those of API Gateway (gateway response types in its developer guide).
 
+mod behind;
+mod body;
+mod fix;
+mod keys;
+mod limits;
+pub mod live;
+mod route;
+
+pub use fix::Fix;
+
 use super::exchange::{Origin, OutgoingRequest};
 
 /// The explanation of an error answer that the gateway made itself; `None` for answers of the

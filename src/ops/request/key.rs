@@ -51,6 +51,24 @@ pub async fn value(engine: &Engine, blueprint: &Blueprint, name: &str) -> Result
     Err(Failure::new(FailureKind::NotFound, what, why).next(whose::when_missing(blueprint)))
 }
 
+/// Id and name of the key of the account that has this value; `None` when none has. Values are only
+/// compared here.
+///
+/// # Errors
+/// Those of the calls.
+pub async fn of_value(engine: &Engine, value: &str) -> Result<Option<(String, String)>> {
+    let list = engine.target.apigateway().get_api_keys().include_values(true).limit(PAGE);
+    let mut pages = list.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Failure::from_sdk("looking for a key's name", &error))?;
+        if let Some(key) = page.items().iter().find(|key| key.value() == Some(value)) {
+            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+            return Ok(Some((text(key.id()), text(key.name()))));
+        }
+    }
+    Ok(None)
+}
+
 /// The value of the key with this id.
 ///
 /// # Errors

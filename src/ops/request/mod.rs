@@ -12,7 +12,7 @@ pub mod diff;
 mod earlier;
 pub mod exchange;
 pub mod expect;
-mod explain;
+pub mod explain;
 pub mod history;
 mod key;
 pub mod own;

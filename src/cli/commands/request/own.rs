@@ -100,7 +100,7 @@ fn described(
         query: own.query.iter().cloned().collect(),
         body,
         variables: args.variables.iter().cloned().collect(),
-        key: own.key.as_ref().map(full),
+        key: args.key.as_ref().map(full),
         before: own.before.clone(),
         capture: own.capture.iter().cloned().collect(),
         expect: expected(&own.expect).map_err(bad)?,
