@@ -14,6 +14,8 @@ use crate::action::Action;
 pub struct AttachPane {
     /// What was picked and has no name yet.
     pub picked: Selection,
+    /// Whether what is attached was read.
+    pub read: bool,
     /// What is being attached or detached at this moment: `attaching shop`.
     pub busy: Option<String>,
 }

@@ -129,6 +129,8 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
         }
         Told::All(Ok(labs)) => replaced(state, labs, None),
         Told::All(Err(failure)) => {
+            state.attach.read = true;
+            nowhere(state);
             state.notes.fail(state.now_ms, &failure);
             Vec::new()
         }
@@ -184,26 +186,41 @@ fn replaced(state: &mut State, labs: Vec<NamedLab>, wanted: Option<&str>) -> Vec
         labs.into_iter().map(|(name, blueprint)| Lab { name, blueprint, attached: true }).collect();
     state.labs.retain(|lab| !lab.attached);
     state.labs.extend(attached);
+    state.attach.read = true;
     let at = |state: &State, name: &str| state.labs.iter().position(|lab| lab.name == name);
-    let first = state.wanted_lab.clone().and_then(|name| at(state, &name));
+    let first = state.wanted_lab.as_deref().and_then(|name| at(state, name));
     if first.is_some() {
         state.wanted_lab = None;
-    } else if let Some(name) = state.wanted_lab.take() {
+    }
+    nowhere(state);
+    state.lab = before.as_deref().and_then(|name| at(state, name));
+    let chosen = wanted.and_then(|name| at(state, name)).or(first).or(state.lab);
+    let mut effects = match chosen {
+        Some(index) if state.lab != Some(index) => data::select_lab(state, index),
+        Some(_) => data::follow(state),
+        // The folder's labs come first, once they are read.
+        None if !state.labs_read => Vec::new(),
+        None => data::select_lab(state, 0),
+    };
+    let attached: Vec<_> = (state.labs.iter().filter(|lab| lab.attached))
+        .filter_map(|lab| lab.blueprint.as_ref().ok().cloned())
+        .collect();
+    for blueprint in attached {
+        effects.extend(data::read(state, blueprint));
+    }
+    effects
+}
+
+/// Says that the lab to begin with is none, once the folder and what is attached were read.
+pub fn nowhere(state: &mut State) {
+    if !state.labs_read || !state.attach.read {
+        return;
+    }
+    if let Some(name) = state.wanted_lab.take() {
         let said = format!(
             "there is no lab {name:?} in {}, and nothing is attached by this name",
             state.labs_dir.display()
         );
         state.notes.say(state.now_ms, Tone::Warn, said);
     }
-    let now = before.as_deref().and_then(|name| at(state, name));
-    state.lab = now;
-    let index = wanted.and_then(|name| at(state, name)).or(first).or(now);
-    let index = index.unwrap_or(0);
-    if state.lab == Some(index) {
-        let mut effects = data::follow(state);
-        effects.extend(data::read_current(state));
-        return effects;
-    }
-    state.lab = None;
-    data::select_lab(state, index)
 }

@@ -187,7 +187,9 @@ fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect
         Err(failure) => {
             state.notes.fail(state.now_ms, &failure);
             state.labs_read = true;
-            return Vec::new();
+            attach::nowhere(state);
+            // Without a folder of labs there may still be what is attached.
+            return if state.lab.is_none() { select_lab(state, 0) } else { Vec::new() };
         }
     };
     let before = state.current_lab().map(|lab| lab.name.clone());
@@ -205,6 +207,7 @@ fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect
     if index.is_some() {
         state.wanted_lab = None;
     }
+    attach::nowhere(state);
     if let Some(failure) = state.labs.iter().find_map(|lab| lab.blueprint.as_ref().err()).cloned() {
         state.notes.fail(state.now_ms, &failure);
     }

@@ -27,7 +27,7 @@ const HEAD: &str =
 pub struct Attachment {
     /// The name, which commands take as a lab's.
     pub name: String,
-    /// The target: see [`target_key`].
+    /// The target: see `target_key`.
     pub target: String,
     /// Functions, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -89,7 +89,7 @@ pub fn on(target: &str) -> Result<Vec<Attachment>> {
 /// Whether something of this name is attached on any target.
 ///
 /// # Errors
-/// As [`on`].
+/// As `on`.
 pub fn is_known(name: &str) -> Result<bool> {
     Ok(read(&path()?)?.iter().any(|one| one.name == name))
 }
@@ -97,7 +97,7 @@ pub fn is_known(name: &str) -> Result<bool> {
 /// Remembers an attachment, in place of the one of the same name and target.
 ///
 /// # Errors
-/// As [`on`]; when the file can't be written.
+/// As `on`; when the file can't be written.
 pub fn remember(attachment: Attachment) -> Result<()> {
     changed(|all| {
         all.retain(|one| (&one.target, &one.name) != (&attachment.target, &attachment.name));
