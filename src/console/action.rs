@@ -215,6 +215,7 @@ actions! {
     CopyShown "copy-shown" "copy" Safe Popup, "Copy what the popup shows to the clipboard";
     InputAccept "input-accept" "done" Safe Input, "Take what was typed";
     InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";
+    EditOutside "edit-outside" "your editor" Safe Input, "Edit the body in your own editor ($VISUAL or $EDITOR)";
     NextField "next-field" "next" Safe Input, "To the next field or match";
     Mark "mark" "mark" Safe Input, "Mark what is selected, or take its mark away";
     PreviousField "previous-field" "previous" Safe Input, "To the field or match before";

@@ -207,6 +207,7 @@ impl Backend {
             Effect::Quit
             | Effect::Suspend
             | Effect::Redraw
+            | Effect::EditOutside(_)
             | Effect::Copy(_)
             | Effect::CopySecret(_) => {}
         }

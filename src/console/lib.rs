@@ -8,6 +8,7 @@ pub mod action;
 pub mod attach;
 mod backend;
 pub mod bench_support;
+mod editor;
 mod forward;
 pub mod gateway;
 mod jobs;

@@ -320,6 +320,8 @@ pub enum Effect {
     Suspend,
     /// Draw everything anew.
     Redraw,
+    /// Let the person's own editor change this text.
+    EditOutside(String),
     /// Put text on the clipboard (OSC 52).
     Copy(String),
     /// Connect to the target, anew where it was connected.

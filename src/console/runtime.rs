@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::backend::Backend;
+use crate::editor::{self, Gate};
 use crate::message::{Effect, Message};
 use crate::state::State;
 use crate::terminal::{self, Screen};
@@ -42,6 +43,12 @@ impl Ends {
         })
     }
 
+    /// Forgets what came from the keyboard while another program had the terminal.
+    fn forget_interrupts(&mut self) -> io::Result<()> {
+        self.interrupt = signal(SignalKind::interrupt())?;
+        Ok(())
+    }
+
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -58,10 +65,11 @@ fn continued() -> io::Result<Signal> {
 
 /// Reads terminal events on a thread of its own: a terminal that went away may keep the reader busy
 /// for ever, and that must not be the thread that leaves.
-fn read_input() -> mpsc::Receiver<io::Result<Event>> {
+fn read_input(gate: Gate) -> mpsc::Receiver<io::Result<Event>> {
     let (sender, receiver) = mpsc::channel(256);
     std::thread::spawn(move || {
         loop {
+            gate.pass();
             let event = crossterm::event::read();
             let failed = event.is_err();
             if sender.blocking_send(event).is_err() || failed {
@@ -90,9 +98,19 @@ pub async fn run(
     let (sender, messages) = mpsc::channel(MESSAGES);
     let mut backend = make_backend(sender);
     backend.run(Effect::Connect);
-    let mut running =
-        Loop { state, screen, dirty: false, urgent: false, drawn: Instant::now(), leaving: false };
-    let result = running.run((&mut ends, &mut proceed), read_input(), messages, &mut backend).await;
+    let gate = Gate::default();
+    let input = read_input(gate.clone());
+    let mut running = Loop {
+        state,
+        screen,
+        gate,
+        lent: false,
+        dirty: false,
+        urgent: false,
+        drawn: Instant::now(),
+        leaving: false,
+    };
+    let result = running.run((&mut ends, &mut proceed), input, messages, &mut backend).await;
     // The terminal is given back before anything that could take time.
     drop(running);
     backend.shut_down().await;
@@ -106,6 +124,10 @@ pub async fn run(
 struct Loop {
     state: State,
     screen: Screen,
+    /// Keeps the reader of keys aside while an editor has the terminal.
+    gate: Gate,
+    /// Whether an editor has had the terminal.
+    lent: bool,
     /// Whether something changed since the last draw.
     dirty: bool,
     /// Whether a key changed it: drawn without waiting.
@@ -125,6 +147,9 @@ impl Loop {
         let mut refresh = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.leaving {
+            if std::mem::take(&mut self.lent) {
+                ends.forget_interrupts().wrap_err("listening for signals")?;
+            }
             let frame_due = tokio::time::Instant::from_std(self.drawn + FRAME);
             let beat_due = self.beat_due();
             tokio::select! {
@@ -219,6 +244,7 @@ impl Loop {
                     self.screen.copy(value.reveal()).wrap_err("copying")?;
                 }
                 Effect::Suspend => self.suspend(proceed).await?,
+                Effect::EditOutside(text) => self.edit_outside(&text).await?,
                 other => backend.run(other),
             }
         }
@@ -232,6 +258,29 @@ impl Loop {
         let _ = tokio::time::timeout(STOP_PATIENCE, proceed.recv()).await;
         self.screen.resume().wrap_err("taking the terminal over again")?;
         self.resized();
+        Ok(())
+    }
+
+    /// Gives the terminal to the person's editor, and takes back what it made of the text.
+    async fn edit_outside(&mut self, text: &str) -> color_eyre::Result<()> {
+        let result = match editor::command() {
+            Err(why) => Err(why),
+            Ok(_) if !self.gate.close() => {
+                Err("the terminal is busy; try again in a moment".to_owned())
+            }
+            Ok(command) => {
+                self.screen.lend();
+                self.lent = true;
+                let edited = editor::edit(&command, text).await;
+                self.screen.resume().wrap_err("taking the terminal over again")?;
+                self.gate.open();
+                self.resized();
+                edited
+            }
+        };
+        update::edited_outside(&mut self.state, result);
+        self.dirty = true;
+        self.urgent = true;
         Ok(())
     }
 

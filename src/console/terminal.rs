@@ -96,6 +96,12 @@ impl Screen {
         kill(Pid::this(), Signal::SIGTSTP).map_err(io::Error::from)
     }
 
+    /// Gives the terminal to another program; [`Screen::resume`] takes it back.
+    #[allow(clippy::unused_self, reason = "only who holds the terminal may give it away")]
+    pub fn lend(&mut self) {
+        leave();
+    }
+
     /// Takes the terminal over again after a stop, and draws everything anew.
     ///
     /// # Errors

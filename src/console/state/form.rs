@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use labdeck_lab::blueprint::SavedRequest;
+use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::Input;
 
 /// What a row edits.
@@ -53,8 +54,44 @@ pub struct Row {
     /// What it edits.
     pub field: Field,
     /// Its text.
-    pub input: Input,
+    pub text: Text,
 }
+
+/// The text of a row.
+#[derive(Debug, Clone)]
+pub enum Text {
+    /// One line.
+    Line(Input),
+    /// Any number of lines: the body.
+    Lines(Box<TextArea<'static>>),
+}
+
+impl Text {
+    /// Any number of lines, with the cursor in front.
+    pub fn lines(text: &str) -> Self {
+        let lines = text.split('\n').map(str::to_owned).collect();
+        Self::Lines(Box::new(TextArea::new(lines)))
+    }
+
+    /// What is in it.
+    pub fn value(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Line(input) => input.value().into(),
+            Self::Lines(area) => area.lines().join("\n").into(),
+        }
+    }
+
+    /// Rows of the screen that it wants.
+    pub fn height(&self) -> usize {
+        match self {
+            Self::Line(_) => 1,
+            Self::Lines(area) => area.lines().len().clamp(1, BODY_ROWS),
+        }
+    }
+}
+
+/// Rows of the screen that a body has at most; the rest scrolls.
+const BODY_ROWS: usize = 12;
 
 /// The form.
 #[derive(Debug, Clone)]
@@ -73,8 +110,13 @@ impl RequestForm {
     /// A form for `request`.
     pub fn new(request: &SavedRequest) -> Self {
         let mut rows = Vec::new();
-        let mut row =
-            |field: Field, text: String| rows.push(Row { field, input: Input::new(text) });
+        let mut row = |field: Field, text: String| {
+            let text = match field {
+                Field::Body => Text::lines(&text),
+                _ => Text::Line(Input::new(text)),
+            };
+            rows.push(Row { field, text });
+        };
         row(Field::Method, request.method.clone());
         row(Field::Path, request.path.clone());
         for (name, value) in &request.headers {
@@ -93,6 +135,34 @@ impl RequestForm {
         Self { original: request.clone(), rows, selected: 1, error: None }
     }
 
+    /// The text of several lines that has the focus, where one has.
+    pub fn area(&mut self) -> Option<&mut TextArea<'static>> {
+        match &mut self.rows.get_mut(self.selected)?.text {
+            Text::Lines(area) => Some(area),
+            Text::Line(_) => None,
+        }
+    }
+
+    /// The body as it is now.
+    pub fn body(&self) -> String {
+        let body = self.rows.iter().find(|row| row.field == Field::Body);
+        body.map(|row| row.text.value().into_owned()).unwrap_or_default()
+    }
+
+    /// Puts another body in place of the one that is there.
+    pub fn set_body(&mut self, body: &str) {
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if row.field == Field::Body {
+                row.text = Text::lines(body);
+                self.selected = index;
+            }
+        }
+        if let Some(area) = self.area() {
+            area.move_cursor(CursorMove::Bottom);
+            area.move_cursor(CursorMove::End);
+        }
+    }
+
     /// To the row after, or before.
     pub fn step(&mut self, forward: bool) {
         let count = self.rows.len();
@@ -104,12 +174,12 @@ impl RequestForm {
         let row = &self.rows[self.selected];
         let field = row.field;
         if !matches!(field, Field::Header | Field::Query | Field::Variable)
-            || row.input.value().is_empty()
+            || row.text.value().is_empty()
         {
             return;
         }
         if self.rows.get(self.selected + 1).is_none_or(|next| next.field != field) {
-            self.rows.insert(self.selected + 1, Row { field, input: Input::default() });
+            self.rows.insert(self.selected + 1, Row { field, text: Text::Line(Input::default()) });
         }
     }
 
@@ -126,7 +196,8 @@ impl RequestForm {
             ..self.original.clone()
         };
         for (index, row) in self.rows.iter().enumerate() {
-            let text = row.input.value();
+            let text = row.text.value();
+            let text = text.as_ref();
             match row.field {
                 Field::Method => {
                     let method = text.trim().to_ascii_uppercase();
@@ -198,11 +269,11 @@ mod tests {
         let mut form = RequestForm::new(&saved());
         let last = form.rows.iter().rposition(|row| row.field == Field::Header).unwrap();
         form.selected = last;
-        form.rows[last].input = Input::new("accept: text/plain".into());
+        form.rows[last].text = Text::Line(Input::new("accept: text/plain".into()));
         form.grow();
         assert_eq!(form.rows[last + 1].field, Field::Header);
         assert_eq!(form.request().unwrap().headers["accept"], "text/plain");
-        form.rows[last].input = Input::new("accept".into());
+        form.rows[last].text = Text::Line(Input::new("accept".into()));
         assert_eq!(form.request().unwrap_err().0, last);
     }
 }

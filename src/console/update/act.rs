@@ -165,6 +165,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::CopyShown
         | Action::InputAccept
         | Action::InputCancel
+        | Action::EditOutside
         | Action::NextField
         | Action::PreviousField => popups::run(state, action),
         Action::Overview

@@ -1,6 +1,7 @@
 //! Terminal events: keys through the keymap, text into inputs, resizes.
 
 use crossterm::event::{Event, KeyEvent, KeyEventKind};
+use ratatui_textarea::TextArea;
 use tui_input::backend::crossterm::EventHandler;
 use tui_input::{Input, InputRequest};
 
@@ -8,10 +9,14 @@ use super::{act, popups};
 use crate::keymap::{Key, Lookup, Mode};
 use crate::message::Effect;
 use crate::state::State;
+use crate::state::form::Text;
 use crate::state::popup::Popup;
 
 /// Longest text a single input takes, in bytes; a paste beyond it is cut.
 const INPUT_BYTES: usize = 64 * 1024;
+
+/// Longest text that is pasted into a body, in characters: API Gateway takes 10 MB.
+const BODY_CHARACTERS: usize = 10 * 1024 * 1024;
 
 /// Takes in a terminal event.
 pub fn input(state: &mut State, event: &Event) -> Vec<Effect> {
@@ -36,6 +41,9 @@ fn key_pressed(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
     state.notes.shown = false;
     if mode == Mode::Input {
         state.pending.clear();
+        if in_text(state, event) {
+            return Vec::new();
+        }
         if let Lookup::Run(action) = state.keymap.lookup(mode, facts, &[key]) {
             return act::run(state, action);
         }
@@ -62,6 +70,27 @@ fn key_pressed(state: &mut State, event: &KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// Whether a text of several lines has the focus and the key is its own: those that move in it, and enter.
+fn in_text(state: &mut State, event: &KeyEvent) -> bool {
+    use crossterm::event::KeyCode::{Down, End, Enter, Home, PageDown, PageUp, Up};
+    let own = matches!(event.code, Enter | Up | Down | PageUp | PageDown | Home | End)
+        && event.modifiers.is_empty();
+    let Some(area) = text_area(state).filter(|_| own) else { return false };
+    area.input(*event);
+    true
+}
+
+/// The text of several lines that has the focus.
+fn text_area(state: &mut State) -> Option<&mut TextArea<'static>> {
+    match state.popups.last_mut()? {
+        Popup::Form(form) => {
+            form.error = None;
+            form.area()
+        }
+        _ => None,
+    }
+}
+
 /// The input that has the focus.
 fn focused_input(state: &mut State) -> Option<&mut Input> {
     match state.popups.last_mut()? {
@@ -78,13 +107,20 @@ fn focused_input(state: &mut State) -> Option<&mut Input> {
         }
         Popup::Form(form) => {
             form.error = None;
-            form.rows.get_mut(form.selected).map(|row| &mut row.input)
+            match &mut form.rows.get_mut(form.selected)?.text {
+                Text::Line(input) => Some(input),
+                Text::Lines(_) => None,
+            }
         }
         _ => None,
     }
 }
 
 fn typed(state: &mut State, event: &KeyEvent) {
+    if let Some(area) = text_area(state) {
+        area.input(*event);
+        return;
+    }
     if let Some(input) = focused_input(state) {
         if input.value().len() < INPUT_BYTES
             || !matches!(event.code, crossterm::event::KeyCode::Char(_))
@@ -96,17 +132,18 @@ fn typed(state: &mut State, event: &KeyEvent) {
 }
 
 fn paste(state: &mut State, text: &str) {
-    let lines = matches!(state.popups.last(), Some(Popup::Form(_)));
+    if let Some(area) = text_area(state) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let kept = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { ' ' } else { c };
+        area.insert_str(text.chars().take(BODY_CHARACTERS).map(kept).collect::<String>());
+        return;
+    }
     if let Some(input) = focused_input(state) {
         for c in text.chars() {
             if input.value().len() >= INPUT_BYTES {
                 break;
             }
-            let c = match c {
-                '\r' | '\n' if lines => '\n',
-                c if c.is_control() => ' ',
-                c => c,
-            };
+            let c = if c.is_control() { ' ' } else { c };
             input.handle(InputRequest::InsertChar(c));
         }
         popups::typed(state);

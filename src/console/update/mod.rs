@@ -18,6 +18,7 @@ mod versions;
 mod work;
 
 pub use canary::{how as how_canary_ended, left as left_canary};
+pub use popups::edited_outside;
 pub use scroll::position_limit;
 
 use crossterm::event::Event;

@@ -41,6 +41,10 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             None => Vec::new(),
         },
         Action::CopyShown => copy_shown(state),
+        Action::EditOutside => match state.popups.last() {
+            Some(Popup::Form(form)) => vec![Effect::EditOutside(form.body())],
+            _ => Vec::new(),
+        },
         Action::NextField => {
             field(state, true);
             Vec::new()
@@ -316,6 +320,19 @@ fn copy_shown(state: &mut State) -> Vec<Effect> {
     };
     state.notes.say(state.now_ms, Tone::Info, "copied to the clipboard");
     vec![Effect::Copy(text)]
+}
+
+/// What the person's own editor made of the body.
+pub fn edited_outside(state: &mut State, result: Result<String, String>) {
+    match (state.popups.last_mut(), result) {
+        (Some(Popup::Form(form)), Ok(body)) => {
+            form.error = None;
+            form.set_body(&body);
+        }
+        (Some(Popup::Form(form)), Err(why)) => form.error = Some(why),
+        (_, Err(why)) => state.notes.say(state.now_ms, Tone::Warn, why),
+        (_, Ok(_)) => {}
+    }
 }
 
 /// Opens the form of the selected request.

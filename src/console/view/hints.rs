@@ -185,7 +185,10 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         Popup::Attach(_) => {
             &[Action::NextField, Action::Mark, Action::InputAccept, Action::InputCancel]
         }
-        Popup::Palette { .. } | Popup::Form(_) | Popup::Settings(_) | Popup::Audit(_) => {
+        Popup::Form(_) => {
+            &[Action::NextField, Action::EditOutside, Action::InputAccept, Action::InputCancel]
+        }
+        Popup::Palette { .. } | Popup::Settings(_) | Popup::Audit(_) => {
             &[Action::NextField, Action::InputAccept, Action::InputCancel]
         }
         Popup::Labs { .. }

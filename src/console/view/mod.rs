@@ -33,6 +33,7 @@ mod plan_steps;
 mod plans;
 mod popups;
 mod request;
+mod request_form;
 mod request_list;
 pub mod response;
 mod small;

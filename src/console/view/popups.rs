@@ -7,12 +7,11 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{attach, audit, chaos, gateway_form, hints, labs, layout, plan, response};
+use super::{attach, audit, chaos, gateway_form, hints, labs, layout, plan, request_form, response};
 use labdeck_ops::request::destination::Destination;
 
 use crate::action::{Action, Danger, REGISTRY};
 use crate::keymap::Mode;
-use crate::state::form::RequestForm;
 use crate::state::popup::{Asked, Popup, Prompt};
 use crate::text;
 use crate::theme::Meaning;
@@ -62,7 +61,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
         Popup::Audit(list) => return Some(audit::draw(buffer, area, pen, list)),
         Popup::Attach(picker) => return Some(attach::draw(buffer, area, pen, picker)),
         Popup::Prompt(one) => return Some(prompt(buffer, area, pen, one)),
-        Popup::Form(one) => return Some(form(buffer, area, pen, one)),
+        Popup::Form(one) => return Some(request_form::draw(buffer, area, pen, one)),
         Popup::Settings(one) => return Some(gateway_form::settings(buffer, area, pen, one)),
         Popup::Preview(one) => gateway_form::preview(buffer, area, pen, one),
         Popup::Event { event, lines, scroll } => {
@@ -378,34 +377,6 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
     }
     rows.push(keys_line(pen));
     paint::lines(buffer, below, rows);
-    cursor
-}
-
-fn form(buffer: &mut Buffer, area: Rect, pen: &Pen, form: &RequestForm) -> Position {
-    let height = (form.rows.len() as u16 + 5).min(area.height.saturating_sub(2));
-    let columns = area.width.saturating_sub(8).min(110);
-    let title = format!("edit {}", form.original.name);
-    let inner = open(buffer, layout::middle(area, columns, height), pen, &title);
-    let rows = usize::from(inner.height.saturating_sub(3)).max(1);
-    let start = (form.selected + 1).saturating_sub(rows);
-    let mut cursor = Position::new(inner.x, inner.y);
-    for (line, (index, row)) in form.rows.iter().enumerate().skip(start).take(rows).enumerate() {
-        let place = Rect { y: inner.y + line as u16, height: 1, ..inner };
-        let label = text::pad(row.field.label(), 10);
-        let at = input_line(buffer, place, pen, &label, (&row.input, row.field.placeholder()));
-        if index == form.selected {
-            buffer.set_style(place, pen.style(Meaning::Selected));
-            cursor = at;
-        }
-    }
-    let below = Rect { y: inner.bottom().saturating_sub(2), height: 2, ..inner };
-    let said = match &form.error {
-        Some(error) => pen.line(error, Meaning::Danger),
-        None => {
-            pen.line("an empty row is left out; {{name}} stands for a variable", Meaning::Muted)
-        }
-    };
-    paint::lines(buffer, below, [said, keys_line(pen)]);
     cursor
 }
 
