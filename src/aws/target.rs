@@ -400,6 +400,25 @@ impl Target {
         &self.name
     }
 
+    /// The flags of labdeck's commands that reach this target, for command lines that a person copies.
+    pub fn flags(&self) -> Vec<String> {
+        let options = &self.options;
+        let absolute = |dir: &PathBuf| {
+            std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display().to_string()
+        };
+        let aws = (options.choice == TargetChoice::Aws).then(|| "aws".to_owned());
+        let flags = [
+            ("--target", aws),
+            ("--profile", options.profile.clone()),
+            ("--region", options.region.clone()),
+            ("--endpoint-url", options.endpoint_url.clone()),
+            ("--prefix", options.prefix.clone()),
+            ("--state-dir", options.state_dir.as_ref().map(absolute)),
+        ];
+        let given = |(flag, value): (&str, Option<String>)| Some([flag.to_owned(), value?]);
+        flags.into_iter().filter_map(given).flatten().collect()
+    }
+
     /// The region.
     pub fn region(&self) -> &str {
         &self.region

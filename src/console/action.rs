@@ -162,8 +162,15 @@ actions! {
     CanarySkip "canary-skip" "skip" Changes On(&[Overview, Release]), "Go to the canary's next step now, whatever is known";
     CanaryAbort "canary-abort" "abort" TakesBack On(&[Overview, Release]), "Take the guarded canary back";
     Send "send" "send" Sends Screens, "Send the selected request or event";
+    SendAll "send-all" "send all" Sends On(&[Requests]), "Send every request of the lab, and look whether each is answered as expected";
     SendTo "send-to" "to" Safe On(&[Requests]), "Choose where to send: stage, method test, alias or version, URL";
     Edit "edit" "edit" Safe On(&[Requests]), "Edit the selected request before it is sent";
+    NewRequest "new-request" "new" Safe On(&[Requests]), "Make a request of your own";
+    SaveRequest "save-request" "keep" Safe On(&[Requests]), "Keep the selected request with its edits among your own";
+    ForgetRequest "forget-request" "forget" Safe On(&[Requests]), "Forget the selected request of your own";
+    AnswerHistory "answers" "answers" Safe On(&[Requests]), "What was sent before; two answers compared";
+    CopyCurl "copy-curl" "curl" Safe On(&[Requests]), "Copy the request as a command line of curl, without the value of its key";
+    Trace "trace" "its lines" Safe On(&[Overview, Requests, Logs]), "From an answer to its log lines, and from a log line to its answer";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";
     Burst "burst" "burst" Sends On(&[Requests]), "Send it many times: how often, how fast, how long, how many at once";
     Compare "compare" "compare" Sends On(&[Requests]), "Send the same traffic to several stages, versions or URLs, side by side";
@@ -212,6 +219,8 @@ actions! {
     Apply "apply" "deploy it" Changes Popup, "Deploy what the plan says";
     Longer "longer" "longer" Safe Popup, "Let chaos stay on longer";
     Shorter "shorter" "shorter" Safe Popup, "Let chaos stay on shorter";
+    MarkAnswer "mark-answer" "mark" Safe Popup, "Mark an answer to compare another with";
+    DiffAnswers "diff" "compare" Safe Popup, "Compare the answer with the marked one, or with the one before";
     CopyShown "copy-shown" "copy" Safe Popup, "Copy what the popup shows to the clipboard";
     InputAccept "input-accept" "done" Safe Input, "Take what was typed";
     InputCancel "input-cancel" "cancel" Safe Input, "Drop what was typed";

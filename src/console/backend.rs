@@ -10,7 +10,6 @@ use labdeck_ops::audit::{Query, Trail};
 use labdeck_ops::canary::{Command, Start};
 use labdeck_ops::chaos::To;
 use labdeck_ops::release::{history, versions};
-use labdeck_ops::request::{Given, destination};
 use labdeck_ops::status::LabStatus;
 use labdeck_ops::{Engine, canary, chaos, release, status};
 use labdeck_telemetry::{Tail, TailMessage, TailState, TailStatus};
@@ -18,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::asks;
 use crate::attach;
 use crate::forward::Forward;
 use crate::gateway;
@@ -80,7 +80,10 @@ impl Backend {
         match effect {
             Effect::Connect => self.connect(),
             Effect::LoadLabs => {
-                self.spawn(|engine| async move { Message::Labs(jobs::read_labs(engine).await) });
+                let sender = self.sender.clone();
+                self.spawn(move |engine| async move {
+                    Message::Labs(jobs::read_labs(engine, &sender).await)
+                });
             }
             Effect::Attach(work) => {
                 self.spawn(|engine| async move { attach::carry_out(&engine, work).await });
@@ -151,11 +154,18 @@ impl Backend {
                 let result = for_lab(&blueprint.name, work).await;
                 Message::OverdueEnded { lab: blueprint.name.clone(), result }
             }),
-            Effect::Send { blueprint, what, to } => self.spawn(|engine| async move {
-                let none = Given::default();
-                let result = destination::send_to(&engine, &blueprint, &what, &to, &none).await;
-                Message::Answered { name: what.name().to_owned(), result }
-            }),
+            Effect::Asks(blueprint, ask) => self
+                .spawn(move |engine| async move { asks::answer(&engine, &blueprint, *ask).await }),
+            Effect::Send { blueprint, what, to } => {
+                let sender = self.sender.clone();
+                self.spawn(|engine| async move {
+                    let (result, kept) = asks::send(&engine, &blueprint, &what, &to).await;
+                    if let Some(failure) = kept {
+                        let _ = sender.send(Message::Asks(asks::Told::Broken(failure))).await;
+                    }
+                    Message::Answered { name: what.name().to_owned(), result }
+                });
+            }
             Effect::EnterReadOnly => {
                 self.options.read_only = true;
                 let mut shared = self.shared();

@@ -8,13 +8,14 @@ use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_ops::deploy::plan::Plan;
 use labdeck_ops::deploy::{Confirm, One, Options};
-use labdeck_ops::progress::Reporter;
-use labdeck_ops::request::{Given, compare, destination};
+use labdeck_ops::progress::{Progress, Reporter};
+use labdeck_ops::request::{Given, Outcome, Row, compare, destination, history, own};
 use labdeck_ops::walk::{BeforeAfter, StepOutcome, StepReport};
-use labdeck_ops::{Engine, checks, deploy, variant, walk};
+use labdeck_ops::{Engine, checks, deploy, request, variant, walk};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::asks::Told;
 use crate::backend::interrupted;
 use crate::forward::Forward;
 use crate::message::{How, JobKind, JobOutcome, Message, NamedLab, Question};
@@ -89,10 +90,10 @@ pub async fn as_on_disk(
     sender: &mpsc::Sender<Message>,
 ) -> Result<Arc<Blueprint>> {
     // What is attached has no files.
-    if shown.attached.is_some() || matches!(kind, JobKind::Burst { .. } | JobKind::Compare { .. }) {
+    if shown.attached.is_some() || kind.sends() {
         return Ok(shown);
     }
-    let labs = read_labs(engine.clone()).await;
+    let labs = read_labs(engine.clone(), sender).await;
     let found = match &labs {
         Ok(labs) => labs.iter().find(|(name, _)| *name == shown.name).map(|(_, lab)| lab.clone()),
         Err(failure) => Some(Err(failure.clone())),
@@ -111,11 +112,31 @@ fn gone(engine: &Engine, lab: &str) -> Failure {
     Failure::new(FailureKind::NotFound, format!("reading the lab {lab}"), why)
 }
 
-/// Reads the files of the labs, off the threads that wait for the network.
-pub async fn read_labs(engine: Engine) -> Result<Vec<NamedLab>> {
-    let read = tokio::task::spawn_blocking(move || engine.labs()).await;
-    let labs = read.unwrap_or_else(|_| Err(interrupted("reading the labs")))?;
-    Ok(labs.into_iter().map(|(name, blueprint)| (name, blueprint.map(Arc::new))).collect())
+/// Reads the files of the labs with the person's own requests, off the threads that wait for the network.
+/// Where the file of those is broken, that is said and it goes on without them.
+pub async fn read_labs(engine: Engine, sender: &mpsc::Sender<Message>) -> Result<Vec<NamedLab>> {
+    let prefix = engine.target.prefix().map(str::to_owned);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut broken = Vec::new();
+        let labs = engine.labs()?.into_iter().map(|(name, blueprint)| {
+            let with_own = blueprint.map(|blueprint| {
+                let both = own::with_own(&blueprint, prefix.as_deref());
+                Arc::new(both.unwrap_or_else(|failure| {
+                    broken.push(failure);
+                    blueprint
+                }))
+            });
+            (name, with_own)
+        });
+        let labs: Vec<NamedLab> = labs.collect();
+        Ok((labs, broken))
+    })
+    .await;
+    let (labs, broken) = read.unwrap_or_else(|_| Err(interrupted("reading the labs")))?;
+    for failure in broken {
+        let _ = sender.send(Message::Asks(Told::Broken(failure))).await;
+    }
+    Ok(labs)
 }
 
 /// The same for every lab. Nothing is begun where the files of one that is to be deployed are broken.
@@ -125,7 +146,7 @@ pub async fn all_as_on_disk(
     kind: &JobKind,
     sender: &mpsc::Sender<Message>,
 ) -> Result<Vec<(Arc<Blueprint>, How)>> {
-    let labs = read_labs(engine.clone()).await;
+    let labs = read_labs(engine.clone(), sender).await;
     let _ = sender.send(Message::Labs(labs.clone())).await;
     let labs = labs?;
     let now = |(lab, how): (Arc<Blueprint>, How)| match labs
@@ -209,6 +230,20 @@ pub async fn run(
                 engine, blueprint, &what, &to, &none, &load, reporter, cancel,
             );
             sent.await.map(|burst| JobOutcome::Bursts(vec![burst]))
+        }
+        JobKind::SendAll { stage } => {
+            let needed = blueprint.requests.iter().flat_map(request::answers_of).collect();
+            let answers = history::last_answers(engine, &blueprint.name, &stage, &needed)?;
+            let given = Given { answers, ..Given::default() };
+            let each = |row: &Row| {
+                reporter.report(Progress::Phase { name: format!("{} was sent", row.name) });
+                if let Outcome::Exchange(exchange) = &row.outcome {
+                    // What can't be kept was sent all the same.
+                    let _ = history::append(engine, &blueprint.name, exchange);
+                }
+            };
+            let rows = request::all(engine, blueprint, &stage, &given, &cancel, each).await;
+            Ok(JobOutcome::Sent(rows))
         }
         // These are on every lab.
         JobKind::DeployAll | JobKind::DestroyAll => {

@@ -5,6 +5,7 @@
 //! changed. Nothing that could take time runs on the thread that draws.
 
 pub mod action;
+pub mod asks;
 pub mod attach;
 mod backend;
 pub mod bench_support;

@@ -15,10 +15,10 @@ use labdeck_ops::progress::Progress;
 use labdeck_ops::release::history::Happening;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::release::versions::Pruned;
-use labdeck_ops::request::Load;
 use labdeck_ops::request::compare::Contender;
 use labdeck_ops::request::destination::{Destination, Sent};
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, KeyValue};
+use labdeck_ops::request::{Load, Row};
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 use labdeck_telemetry::{Filter, LogEvent};
 
@@ -156,6 +156,8 @@ pub enum Message {
     Attach(crate::attach::Told),
     /// Something of the gateway.
     Gateway(crate::gateway::Told),
+    /// Something of the requests screen.
+    Asks(crate::asks::Told),
     /// New log events, in the order they arrived.
     Events(Vec<LogEvent>),
     /// How the tail is.
@@ -238,6 +240,11 @@ pub enum JobKind {
         /// How often, how fast.
         load: Load,
     },
+    /// Every request of the lab, one after the other.
+    SendAll {
+        /// To this stage.
+        stage: String,
+    },
     /// The same traffic to several.
     Compare {
         /// What is compared.
@@ -256,9 +263,15 @@ impl JobKind {
             Self::Destroy | Self::DestroyAll => "destroy",
             Self::Checks => "checks",
             Self::Step { .. } => "step",
+            Self::SendAll { .. } => "requests",
             Self::Burst { .. } => "burst",
             Self::Compare { .. } => "compare",
         }
+    }
+
+    /// Whether it sends requests, as they are on the screen, and belongs to the requests screen.
+    pub fn sends(&self) -> bool {
+        matches!(self, Self::SendAll { .. } | Self::Burst { .. } | Self::Compare { .. })
     }
 
     /// Whether stopping it half-way leaves something half done.
@@ -307,6 +320,8 @@ pub enum JobOutcome {
         /// Whether it is done.
         check: CheckResult,
     },
+    /// Every request that was sent.
+    Sent(Vec<Row>),
     /// A burst, or several side by side.
     Bursts(Vec<BurstSummary>),
 }
@@ -400,6 +415,8 @@ pub enum Effect {
         /// Where to.
         to: Destination,
     },
+    /// Something that the requests screen asks.
+    Asks(Arc<Blueprint>, Box<crate::asks::Ask>),
     /// From now on the target is read-only.
     EnterReadOnly,
     /// Read the audit.

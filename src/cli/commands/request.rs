@@ -4,8 +4,6 @@ mod logs;
 mod own;
 mod past;
 
-use std::path::Path;
-
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
@@ -72,7 +70,7 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     };
     if args.curl {
         let outgoing = request::prepare_unsent(&engine, &blueprint, saved, stage, &given).await?;
-        let line = curl(&outgoing, &args.lab, &flags(context));
+        let line = curl(&outgoing, &args.lab, &flags(context, &engine));
         let value = serde_json::json!({ "curl": line });
         context.output.result(&value, || vec![line.clone()]);
         return Ok(exit::DONE);
@@ -87,7 +85,7 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
             None
         };
         let diagnosis = diagnosed(context, &engine, &blueprint, &exchange).await;
-        show_one(context, &exchange, id, trace.as_ref(), diagnosis.as_ref());
+        show_one(context, &engine, &exchange, id, trace.as_ref(), diagnosis.as_ref());
         return Ok(if exchange.holds() { exit::DONE } else { exit::FAILED });
     };
     let display = Display::new(context.output);
@@ -127,6 +125,7 @@ async fn diagnosed(
 /// Shows an answer; as JSON with its number in the history.
 fn show_one(
     context: &Context<'_>,
+    engine: &Engine,
     exchange: &Exchange,
     id: Option<u64>,
     trace: Option<&Trace>,
@@ -148,7 +147,7 @@ fn show_one(
         let mut text = show::exchange(exchange);
         if let Some(diagnosis) = diagnosis {
             text.push(String::new());
-            text.extend(diagnosis_lines(diagnosis, &flags(context)));
+            text.extend(diagnosis_lines(diagnosis, &flags(context, engine)));
         }
         text.extend(trace.map(logs::told).unwrap_or_default());
         text
@@ -170,25 +169,14 @@ fn diagnosis_lines(diagnosis: &Diagnosis, flags: &[String]) -> Vec<String> {
 }
 
 /// The flags with which a command reaches the same target and labs.
-fn flags(context: &Context<'_>) -> Vec<String> {
-    let global = &context.global;
-    let mut flags = Vec::new();
-    let mut add = |flag: &str, value: Option<String>| {
-        flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
-    };
-    add("--target", (global.target != "local").then(|| global.target.clone()));
-    add("--profile", global.profile.clone());
-    add("--region", global.region.clone());
-    add("--endpoint-url", global.endpoint_url.clone());
-    add("--prefix", global.prefix.clone());
-    add("--state-dir", global.state_dir.as_ref().map(|dir| absolute(dir)));
-    let elsewhere = global.labs.as_os_str() != "handlers";
-    add("--labs", elsewhere.then(|| absolute(&global.labs)));
+fn flags(context: &Context<'_>, engine: &Engine) -> Vec<String> {
+    let mut flags = engine.target.flags();
+    let labs = &context.global.labs;
+    if labs.as_os_str() != "handlers" {
+        let labs = std::path::absolute(labs).unwrap_or_else(|_| labs.clone());
+        flags.extend(["--labs".to_owned(), labs.display().to_string()]);
+    }
     flags
-}
-
-fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
 
 /// Sends all of them; with text each is told as it ends.

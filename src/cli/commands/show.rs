@@ -46,21 +46,9 @@ pub fn exchange(exchange: &Exchange) -> Vec<String> {
     }
     if !exchange.verdicts.is_empty() {
         text.push(String::new());
-        text.extend(exchange.verdicts.iter().map(verdict));
+        text.extend(exchange.verdicts.iter().map(Verdict::to_string));
     }
     text
-}
-
-/// One thing that was expected of an answer, and whether it holds.
-pub fn verdict(verdict: &Verdict) -> String {
-    let Verdict { what, wanted, got, holds } = verdict;
-    let (wanted, got) = (clean(wanted), clean(got));
-    match (holds, what.as_str()) {
-        (true, "time") => format!("✓ {what} {got} ({wanted})"),
-        (true, _) if wanted == got => format!("✓ {what} {got}"),
-        (true, _) => format!("✓ {what} {got} ({wanted})"),
-        (false, _) => format!("✗ {what} is {got}, expected {wanted}"),
-    }
 }
 
 /// A request of several: a line, and what does not hold below it.
@@ -74,7 +62,7 @@ pub fn row(row: &Row, names: usize, calls: usize) -> Vec<String> {
     let (end, below) = match &row.outcome {
         Outcome::Exchange(exchange) => {
             let broken = exchange.verdicts.iter().filter(|verdict| !verdict.holds);
-            let below = broken.map(|broken| format!("    {}", verdict(broken))).collect();
+            let below = broken.map(|broken| format!("    {broken}")).collect();
             (format!("{}  {:>8.1} ms", exchange.status, exchange.timings.total_ms), below)
         }
         Outcome::Failure(failure) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use labdeck_lab::blueprint::SavedRequest;
+use labdeck_ops::request::check;
 use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::Input;
 
@@ -200,18 +201,9 @@ impl RequestForm {
             let text = text.as_ref();
             match row.field {
                 Field::Method => {
-                    let method = text.trim().to_ascii_uppercase();
-                    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-                        return Err((index, "a method is letters only, such as GET".to_owned()));
-                    }
-                    request.method = method;
+                    request.method = text.trim().to_ascii_uppercase();
                 }
-                Field::Path => {
-                    if !text.starts_with('/') {
-                        return Err((index, "a path starts with /".to_owned()));
-                    }
-                    text.trim_end().clone_into(&mut request.path);
-                }
+                Field::Path => text.trim_end().clone_into(&mut request.path),
                 Field::Body => request.body = (!text.is_empty()).then(|| text.to_owned()),
                 Field::Header => pair(&mut request.headers, text, ':').map_err(|e| (index, e))?,
                 Field::Query => pair(&mut request.query, text, '=').map_err(|e| (index, e))?,
@@ -220,7 +212,31 @@ impl RequestForm {
                 }
             }
         }
-        Ok(request)
+        match check::problems(&request).first() {
+            None => Ok(request),
+            Some(problem) => Err((self.row_of(&problem.field), problem.why.clone())),
+        }
+    }
+
+    /// The row that a problem is in; the selected one for what the form does not show.
+    fn row_of(&self, field: &check::Field) -> usize {
+        let found = |wanted: Field, name: &str, between: char| {
+            self.rows.iter().position(|row| {
+                let value = row.text.value();
+                let known = value.split(between).next().unwrap_or_default().trim();
+                row.field == wanted && (name.is_empty() || known == name)
+            })
+        };
+        let row = match field {
+            check::Field::Method => found(Field::Method, "", ' '),
+            check::Field::Path => found(Field::Path, "", ' '),
+            check::Field::Body => found(Field::Body, "", ' '),
+            check::Field::Header(name) => found(Field::Header, name, ':'),
+            check::Field::Query(name) => found(Field::Query, name, '='),
+            check::Field::Variable(name) => found(Field::Variable, name, '='),
+            _ => None,
+        };
+        row.unwrap_or(self.selected)
     }
 }
 

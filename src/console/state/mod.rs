@@ -1,5 +1,6 @@
 //! What the screen shows: plain data, changed only by `update`.
 
+pub mod answers;
 pub mod attach;
 pub mod audit;
 pub mod canary;

@@ -7,6 +7,7 @@ use labdeck_ops::request::destination::Destination;
 use labdeck_telemetry::LogEvent;
 use tui_input::Input;
 
+use super::answers::{AnswerList, Compared};
 use super::attach::Picker;
 use super::audit::AuditList;
 use super::form::RequestForm;
@@ -22,6 +23,8 @@ pub enum Intent {
     Quit,
     /// Start a job.
     Start(JobKind),
+    /// Forget a request of one's own.
+    ForgetRequest(String),
     /// Enter read-only mode, though a job runs.
     ReadOnly,
     /// Move a release.
@@ -52,6 +55,11 @@ pub enum Asked {
     Description,
     /// How many requests or how long, how fast, how many at once: `200x8`, `30s 50/s x8`.
     Burst,
+    /// The name of a request of one's own: a new one, or a copy of the selected one.
+    RequestName {
+        /// Whether it is a copy.
+        copies: bool,
+    },
     /// Where to send.
     Destination,
     /// Destinations and how many requests each, for a comparison: `dev prod 200x8`.
@@ -174,6 +182,15 @@ pub enum Popup {
     },
     /// The audit.
     Audit(Box<AuditList>),
+    /// What was sent before.
+    Answers(Box<AnswerList>),
+    /// What differs between two answers.
+    Compared {
+        /// The two.
+        compared: Compared,
+        /// First line shown.
+        scroll: usize,
+    },
     /// What can be attached.
     Attach(Box<Picker>),
     /// A text.

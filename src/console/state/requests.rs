@@ -69,6 +69,8 @@ pub struct Past {
 pub struct RequestsPane {
     /// Selected request.
     pub selected: usize,
+    /// The request that is selected as soon as it is there.
+    pub select: Option<String>,
     /// Edited requests by the saved one's name.
     pub edits: HashMap<String, SavedRequest>,
     /// The stage that requests go to, where one was chosen.

@@ -3,7 +3,8 @@
 use labdeck_ops::canary::Command;
 
 use super::{
-    attach, audit, canary, chaos, choose, danger, gateway, popups, requests, scroll, versions, work,
+    asks, attach, audit, canary, chaos, choose, danger, gateway, popups, requests, scroll,
+    versions, work,
 };
 use crate::action::{Action, Screen};
 use crate::attach::Work;
@@ -79,7 +80,16 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             chaos::choose_time(state, action == Action::Longer);
             Vec::new()
         }
+        Action::NewRequest
+        | Action::SaveRequest
+        | Action::ForgetRequest
+        | Action::AnswerHistory
+        | Action::CopyCurl
+        | Action::Trace
+        | Action::MarkAnswer
+        | Action::DiffAnswers => asks::run(state, action),
         Action::Send
+        | Action::SendAll
         | Action::SendTo
         | Action::NextStage
         | Action::Reset

@@ -50,6 +50,14 @@ pub fn may_send(state: &mut State, what: &Sent, to: &Destination) -> bool {
 pub fn may_start(state: &mut State, kind: &JobKind) -> bool {
     match kind {
         JobKind::Plan(_) | JobKind::Checks => true,
+        JobKind::SendAll { stage } => {
+            let to = Destination::Stage(stage.clone());
+            let Some(blueprint) = state.blueprint().cloned() else { return true };
+            blueprint.requests.iter().all(|saved| {
+                let request = state.requests.current(saved).clone();
+                may_send(state, &Sent::Request(Box::new(request)), &to)
+            })
+        }
         JobKind::Burst { what, to, .. } => may_send(state, what, to),
         JobKind::Compare { contenders, .. } => {
             contenders.iter().all(|one| may_send(state, &one.what, &one.to))

@@ -19,7 +19,8 @@ fn changes(effect: &Effect) -> bool {
         | Effect::StartAll { .. }
         | Effect::ChangeGateway(..) => true,
         Effect::Start { kind, .. } => match kind {
-            JobKind::Plan(_) | JobKind::Checks => false,
+            // The requests of this lab only read.
+            JobKind::Plan(_) | JobKind::Checks | JobKind::SendAll { .. } => false,
             JobKind::Burst { what, to, .. } => destination::may_change(what, to),
             JobKind::Compare { contenders, .. } => {
                 contenders.iter().any(|one| destination::may_change(&one.what, &one.to))

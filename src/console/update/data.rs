@@ -8,7 +8,7 @@ use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{attach, audit, canary, chaos, choose, done, gateway, versions};
+use super::{asks, attach, audit, canary, chaos, choose, done, gateway, versions};
 use crate::attach::Work;
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
@@ -104,6 +104,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Gateway(told) => gateway::told(state, told),
         Message::Attach(told) => attach::told(state, told),
+        Message::Asks(told) => asks::told(state, told),
         Message::Audit(result) => {
             audit::read(state, result);
             Vec::new()
@@ -213,6 +214,7 @@ fn labs(state: &mut State, result: Result<Vec<NamedLab>, Failure>) -> Vec<Effect
     }
     state.lab = index.or_else(|| (!state.labs.is_empty()).then_some(0));
     state.positions.set(Panel::Labs, state.lab.unwrap_or(0));
+    asks::select(state);
     let mut effects = follow(state);
     let all: Vec<Arc<Blueprint>> =
         state.labs.iter().filter_map(|lab| lab.blueprint.as_ref().ok()).cloned().collect();

@@ -19,7 +19,7 @@ pub fn finished(state: &mut State, id: u64, outcome: Result<JobOutcome, Failure>
     let name = job.kind.name();
     let now = state.now_ms;
     let seconds = (now - job.started_ms) as f64 / 1000.0;
-    let shown_on_deploy = !matches!(job.kind, JobKind::Burst { .. } | JobKind::Compare { .. });
+    let shown_on_deploy = !job.kind.sends();
     match outcome {
         Ok(JobOutcome::Plan(plan)) => {
             let count = plan.steps.len();
@@ -85,6 +85,7 @@ pub fn finished(state: &mut State, id: u64, outcome: Result<JobOutcome, Failure>
             }
             state.report = Some(Report::Stepped { title, did, check });
         }
+        Ok(JobOutcome::Sent(rows)) => super::requests::all_sent(state, here, rows),
         Ok(JobOutcome::Bursts(bursts)) => {
             let answered: u64 = bursts.iter().map(|burst| burst.answered).sum();
             let failed: u64 = bursts.iter().map(|burst| burst.failed).sum();

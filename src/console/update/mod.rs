@@ -1,6 +1,7 @@
 //! `(state, message) -> effects`: the only code that changes the state.
 
 mod act;
+mod asks;
 mod attach;
 mod audit;
 mod canary;

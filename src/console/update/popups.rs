@@ -6,8 +6,8 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::{
-    act, attach, audit, canary, chaos, choose, danger, data, gateway, requests, scroll, versions,
-    work,
+    act, asks, attach, audit, canary, chaos, choose, danger, data, gateway, requests, scroll,
+    versions, work,
 };
 use crate::action::{Action, Applies, REGISTRY};
 use crate::message::{Effect, JobKind, ReleaseOperation};
@@ -178,6 +178,10 @@ fn accept(state: &mut State) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Some(Popup::Answers(list)) => {
+            asks::open(state, list);
+            Vec::new()
+        }
         Some(Popup::Audit(list)) => {
             audit::accept(state, list);
             Vec::new()
@@ -190,6 +194,9 @@ fn accept(state: &mut State) -> Vec<Effect> {
             match form.request() {
                 Ok(request) => {
                     let name = request.name.clone();
+                    if request.own {
+                        return asks::keep(state, request);
+                    }
                     if request == form.original {
                         state.requests.edits.remove(&name);
                     }
@@ -218,6 +225,7 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
             state.quitting = true;
             vec![Effect::Cancel, Effect::Quit]
         }
+        Intent::ForgetRequest(name) => asks::forget_now(state, name),
         Intent::ReadOnly => danger::read_only_now(state),
         Intent::Start(kind) => work::start(state, kind),
         Intent::Release(operation) => work::release_now(state, operation),
@@ -249,6 +257,7 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
         Asked::Burst => requests::burst(state, &text),
         Asked::Compare => requests::compare(state, &text),
         Asked::Destination => requests::typed(state, &text),
+        Asked::RequestName { copies } => asks::named(state, &text, copies),
         Asked::Extend => gateway::extend(state, &text),
         Asked::KeyName => gateway::create(state, &text),
         Asked::AttachName => attach::named(state, &text),

@@ -1,9 +1,13 @@
 //! The requests screen: what is sent, where to, how often.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::StepAction;
-use labdeck_ops::request::Load;
 use labdeck_ops::request::compare::Contender;
 use labdeck_ops::request::destination::{Destination, Sent};
+use labdeck_ops::request::{Load, Outcome, Row};
 
 use super::{act, danger, work};
 use crate::action::Action;
@@ -19,6 +23,13 @@ const BURST: &str = "200x8";
 pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Send => send(state),
+        Action::SendAll => {
+            let Some(stage) = state.stage().map(str::to_owned) else {
+                selected(state);
+                return Vec::new();
+            };
+            work::start(state, JobKind::SendAll { stage })
+        }
         Action::NextStage => next(state),
         Action::SendTo => choose(state),
         Action::Reset => reset(state),
@@ -63,6 +74,48 @@ pub fn send(state: &mut State) -> Vec<Effect> {
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     state.requests.in_flight = Some(what.name().to_owned());
     vec![Effect::Send { blueprint, what: Box::new(what), to }]
+}
+
+/// The lab with its requests as they are edited.
+pub fn edited(state: &State, blueprint: &Arc<Blueprint>) -> Arc<Blueprint> {
+    if state.requests.edits.is_empty() {
+        return Arc::clone(blueprint);
+    }
+    let mut edited = (**blueprint).clone();
+    for request in &mut edited.requests {
+        *request = state.requests.current(request).clone();
+    }
+    Arc::new(edited)
+}
+
+/// Every request was sent: their answers are shown with the others.
+pub fn all_sent(state: &mut State, here: bool, rows: Vec<Row>) {
+    let sent = rows.iter().filter(|row| !matches!(row.outcome, Outcome::LeftOut(_))).count();
+    let bad: Vec<String> =
+        rows.iter().filter(|row| !row.holds).map(|row| row.name.clone()).collect();
+    let left_out = rows.len() - sent;
+    let mut said = format!("{sent} sent");
+    if left_out > 0 {
+        let _ = write!(said, ", {left_out} left out, which need a value");
+    }
+    let tone = if bad.is_empty() { Tone::Good } else { Tone::Warn };
+    if !bad.is_empty() {
+        let _ = write!(said, "; not as expected: {}", bad.join(", "));
+    }
+    state.notes.say(state.now_ms, tone, said);
+    if !here {
+        return;
+    }
+    for row in rows {
+        match row.outcome {
+            Outcome::Exchange(exchange) => state.requests.answered(&row.name, Some(*exchange)),
+            Outcome::Failure(failure) => {
+                state.notes.fail(state.now_ms, &failure);
+                state.requests.answered(&row.name, None);
+            }
+            Outcome::LeftOut(_) => {}
+        }
+    }
 }
 
 /// To the next stage; for an event to the next alias.

@@ -126,6 +126,13 @@ fn popup(state: &mut State, action: Action) {
             *scroll = moved(*scroll, action, REGISTRY.len() + 20, page);
         }
         Some(Popup::Labs { selected }) => *selected = moved(*selected, action, labs, page),
+        Some(Popup::Answers(list)) => {
+            list.selected = moved(list.selected, action, list.past.len(), page);
+        }
+        Some(Popup::Compared { compared, scroll }) => {
+            let count = crate::view::compared_lines(compared);
+            *scroll = moved(*scroll, action, count.saturating_sub(page / 2), page);
+        }
         Some(Popup::Destinations { all, selected }) => {
             *selected = moved(*selected, action, all.len() + 1, page);
         }

@@ -60,6 +60,10 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    let blueprint = match kind {
+        JobKind::SendAll { .. } => super::requests::edited(state, &blueprint),
+        _ => blueprint,
+    };
     if let JobKind::Step { index } = kind
         && index >= blueprint.steps.len()
     {
@@ -68,8 +72,10 @@ pub fn start(state: &mut State, kind: JobKind) -> Vec<Effect> {
     }
     match kind {
         JobKind::Checks => super::act::show(state, Screen::Deploy, Panel::Checks),
-        JobKind::Burst { .. } | JobKind::Compare { .. } => {
-            state.requests.shown = crate::state::requests::Shown::Bursts;
+        JobKind::SendAll { .. } | JobKind::Burst { .. } | JobKind::Compare { .. } => {
+            if !matches!(kind, JobKind::SendAll { .. }) {
+                state.requests.shown = crate::state::requests::Shown::Bursts;
+            }
             // The focus stays in the list where it was: `enter` goes on sending.
             if state.screen != Screen::Requests {
                 super::act::show(state, Screen::Requests, Panel::RequestList);

@@ -162,6 +162,15 @@ fn useful(state: &State, action: Action) -> bool {
         | Action::ShowKey
         | Action::CopyKey => state.panel() == Panel::Keys,
         Action::Detach => state.current_lab().is_some_and(|lab| lab.attached),
+        Action::ForgetRequest => state.saved_request().is_some_and(|saved| saved.own),
+        Action::SaveRequest | Action::CopyCurl => state.saved_request().is_some(),
+        Action::Trace => match state.screen {
+            Screen::Requests => {
+                let answers = &state.requests.answers;
+                state.item().is_some_and(|item| answers.contains_key(item.name()))
+            }
+            _ => state.panel() == Panel::Logs,
+        },
         Action::Send | Action::SendTo => state.item().is_some(),
         Action::Copy => matches!(
             state.panel(),
@@ -200,6 +209,10 @@ fn popup_actions(popup: &Popup) -> &'static [Action] {
         }
         Popup::Confirm { .. } | Popup::Preview(_) => &[Action::Yes, Action::No],
         Popup::Prompt(_) => &[Action::InputAccept, Action::InputCancel],
+        Popup::Answers(_) => {
+            &[Action::Down, Action::Accept, Action::MarkAnswer, Action::DiffAnswers, Action::Close]
+        }
+        Popup::Compared { .. } => &[Action::Down, Action::Close],
         Popup::Review { .. } => {
             &[Action::Down, Action::PageDown, Action::Apply, Action::CopyShown, Action::Close]
         }

@@ -2,6 +2,7 @@
 
 mod access;
 mod aliases;
+mod answers;
 pub mod api;
 mod apis;
 mod attach;
@@ -47,6 +48,9 @@ use ratatui::layout::Rect;
 
 use crate::state::{Panel, State};
 use paint::Pen;
+
+pub use answers::line_count as compared_lines;
+pub use paint::version;
 
 /// Lines of the comparison of stable and canary, as it is drawn now.
 pub fn comparison_rows(state: &State) -> usize {

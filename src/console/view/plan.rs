@@ -98,9 +98,7 @@ fn of_attached(state: &State) -> Option<String> {
 }
 
 fn deploy_job(state: &State) -> Option<&Job> {
-    state.job.as_ref().filter(|job| {
-        !matches!(job.kind, JobKind::Burst { .. } | JobKind::Compare { .. } | JobKind::Checks)
-    })
+    state.job.as_ref().filter(|job| !job.kind.sends() && job.kind != JobKind::Checks)
 }
 
 /// Scrolls so that the first unfinished step is in view.

@@ -7,7 +7,9 @@ use ratatui::widgets::{Block, Borders, Clear, Widget};
 use tui_input::Input;
 
 use super::paint::{self, Pen};
-use super::{attach, audit, chaos, gateway_form, hints, labs, layout, plan, request_form, response};
+use super::{
+    answers, attach, audit, chaos, gateway_form, hints, labs, layout, plan, request_form, response,
+};
 use labdeck_ops::request::destination::Destination;
 
 use crate::action::{Action, Danger, REGISTRY};
@@ -57,6 +59,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, popup: &Popup, pen: &Pen) -> Option
             rows.push(Line::default());
             rows.push(keys_line(pen));
             paint::lines(buffer, inner, rows);
+        }
+        Popup::Answers(list) => answers::draw(buffer, area, pen, list),
+        Popup::Compared { compared, scroll } => {
+            answers::compared(buffer, area, pen, compared, *scroll);
         }
         Popup::Audit(list) => return Some(audit::draw(buffer, area, pen, list)),
         Popup::Attach(picker) => return Some(attach::draw(buffer, area, pen, picker)),
@@ -311,6 +317,11 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
             "burst".to_owned(),
             "how many x how many at once; also 30s, 50/s: 200x8 · 30s x8 · 1m 50/s x16".to_owned(),
             "200x8",
+        ),
+        Asked::RequestName { copies } => (
+            if copies { "keep it under a name of its own" } else { "a new request" }.to_owned(),
+            "its name; it is kept for you alone, in your configuration".to_owned(),
+            "my-request",
         ),
         Asked::Destination => (
             "send to".to_owned(),

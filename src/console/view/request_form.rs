@@ -7,7 +7,7 @@ use ratatui::widgets::Widget;
 use super::layout;
 use super::paint::{self, Pen};
 use super::popups::{input_line, keys_line, open};
-use crate::state::form::{RequestForm, Text};
+use crate::state::form::{Field, RequestForm, Text};
 use crate::text;
 use crate::theme::Meaning;
 
@@ -70,7 +70,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen, form: &RequestForm) -> P
     let said = match &form.error {
         Some(error) => pen.line(error, Meaning::Danger),
         None => {
-            pen.line("an empty row is left out; {{name}} stands for a variable", Meaning::Muted)
+            let in_text = form.rows.get(form.selected).is_some_and(|row| row.field == Field::Body);
+            let words = if in_text {
+                "enter and the arrows are the text's own; tab leaves it, ctrl-s takes the form"
+            } else {
+                "an empty row is left out; {{name}} stands for a variable"
+            };
+            pen.line(words, Meaning::Muted)
         }
     };
     paint::lines(buffer, below, [said, keys_line(pen)]);

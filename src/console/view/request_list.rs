@@ -18,15 +18,18 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let rows: Vec<Line> = state
         .items()
         .map(|item| {
-            let (method, edited) = match item {
+            let (method, edited, own) = match item {
                 Item::Request(saved) => {
                     let edited = state.requests.edits.contains_key(&saved.name);
-                    (state.requests.current(saved).method.as_str(), edited)
+                    (state.requests.current(saved).method.as_str(), edited, saved.own)
                 }
-                Item::Event(_) => ("event", false),
+                Item::Event(_) => ("event", false, false),
             };
             let answer = state.requests.answers.get(item.name());
-            let status = answer.map_or(String::new(), |answer| answer.exchange.status.to_string());
+            let status = answer.map_or(String::new(), |answer| {
+                let mark = if answer.exchange.holds() { "" } else { "✗" };
+                format!("{}{mark}", answer.exchange.status)
+            });
             let meaning =
                 answer.map_or(Meaning::Muted, |answer| status_meaning(answer.exchange.status));
             let room = columns.saturating_sub(6 + 4 + 1);
@@ -34,7 +37,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
             let name = format!("{}{edited}", item.name());
             Line::from(vec![
                 pen.span(text::pad(method, 6), Meaning::Key),
-                pen.span(text::pad(&name, room), Meaning::Text),
+                pen.span(text::pad(&name, room), if own { Meaning::Name } else { Meaning::Text }),
                 Span::raw(" "),
                 pen.span(text::right(&status, 4), meaning),
             ])

@@ -30,7 +30,11 @@ pub fn line_count(state: &State) -> usize {
     match state.requests.shown {
         Shown::Answer => shown_answer(state).map_or(0, |answer| {
             let exchange = &answer.exchange;
-            answer.body.len() + exchange.headers.len() + exchange.log.len() + 8
+            answer.body.len()
+                + exchange.headers.len()
+                + exchange.verdicts.len()
+                + exchange.log.len()
+                + 8
         }),
         Shown::Bursts => burst::line_count(state),
     }
@@ -71,6 +75,10 @@ fn answer(buffer: &mut Buffer, area: Rect, pen: &Pen) {
             head.push(pen.line(format!("! {line}"), Meaning::Warn));
         }
     }
+    head.extend(exchange.verdicts.iter().map(|verdict| {
+        let meaning = if verdict.holds { Meaning::Ok } else { Meaning::Danger };
+        pen.line(text::fit(&verdict.to_string(), columns), meaning)
+    }));
     if let Some(version) = &exchange.version {
         head.push(pen.line(format!("answered by {}", paint::version(version)), Meaning::Muted));
     }

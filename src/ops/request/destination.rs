@@ -245,6 +245,13 @@ fn below(request: &OutgoingRequest) -> &str {
     request.url.strip_prefix(base).unwrap_or(&request.url)
 }
 
+/// Why a method test may fail where the stage does not: it calls the function as the stage
+/// `test-invoke-stage` ("Test a REST API method" in the developer guide).
+const NOT_FOR_TESTS: &str = "The function may be called for the stages that the lab has, and a method test \
+    calls it as the stage test-invoke-stage, which the function's permission does not name. Send the \
+    request to a stage, or straight to the function; a method test is for mocks and for mappings up to \
+    the call.";
+
 async fn tested(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -255,6 +262,9 @@ async fn tested(
     let sent_ms = now_ms();
     let (request, test) = trial::tested(engine, blueprint, saved, stage, given).await?;
     let millis = test.latency_ms as f64;
+    let denied =
+        test.log.iter().any(|line| line.contains("Invalid permissions on Lambda function"));
+    let explanation = denied.then(|| NOT_FOR_TESTS.to_owned());
     Ok(Exchange {
         request,
         sent_ms,
@@ -264,6 +274,7 @@ async fn tested(
         body: test.body,
         timings: Timings { connect_ms: 0.0, first_byte_ms: millis, total_ms: millis },
         log: test.log,
+        explanation,
         ..Exchange::default()
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use labdeck_lab::blueprint::Expect;
+use labdeck_telemetry::clean;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::burst::Bucket;
@@ -228,6 +229,20 @@ pub struct Verdict {
     pub got: String,
     /// Whether that is what was expected.
     pub holds: bool,
+}
+
+impl fmt::Display for Verdict {
+    /// `✓ status 200`, or `✗ status is 500, expected 200`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, wanted, got, holds } = self;
+        let (wanted, got) = (clean(wanted), clean(got));
+        match (holds, what.as_str()) {
+            (true, "time") => write!(f, "✓ {what} {got} ({wanted})"),
+            (true, _) if wanted == got => write!(f, "✓ {what} {got}"),
+            (true, _) => write!(f, "✓ {what} {got} ({wanted})"),
+            (false, _) => write!(f, "✗ {what} is {got}, expected {wanted}"),
+        }
+    }
 }
 
 /// How long the parts of an exchange took, in ms.
