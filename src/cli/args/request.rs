@@ -31,7 +31,8 @@ pub struct RequestArgs {
     /// Print the request as a command of curl, and send nothing. The API key is no part of it.
     #[arg(long, requires = "name", conflicts_with_all = ["to", "count", "concurrency", "rate", "duration"])]
     pub curl: bool,
-    /// A key of the lab that goes along as `x-api-key`, whatever the request says.
+    /// A key of the lab that goes along as `x-api-key`, whatever the request says. What the request
+    /// expects is not judged then.
     #[arg(long, value_name = "NAME", requires = "name")]
     pub key: Option<String>,
     /// Show the log lines of the request below its answer; waits for them for up to 10 seconds.

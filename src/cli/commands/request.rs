@@ -52,6 +52,8 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     let mut saved = find(&blueprint, name)?.clone();
     if let Some(key) = &args.key {
         saved.key = Some(context.full_name(key));
+        // It is expected of the request as it was saved.
+        saved.expect = None;
     }
     let saved = &saved;
     let to = match (&args.to, &args.stage) {
