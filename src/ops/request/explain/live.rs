@@ -98,5 +98,7 @@ pub async fn diagnose(
         (415, _) => Some(body::unsupported(&case).await?),
         _ => None,
     };
-    Ok(found)
+    // What is attached is not deployed from here.
+    let offered = |fix: &Fix| blueprint.attached.is_none() || !matches!(fix, Fix::Deploy { .. });
+    Ok(found.map(|found| Diagnosis { fix: found.fix.filter(offered), ..found }))
 }
