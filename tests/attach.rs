@@ -233,7 +233,7 @@ fn the_console_picks_one_and_takes_it_back() {
     foreign.point("2");
     let mut console = Console::open(&sandbox, 130, 40, &[]);
     console.shows("● tail");
-    console.keys("L").shows("attach: REST APIs and functions");
+    console.keys("I").shows("attach: REST APIs and functions");
     shows_line(&mut console, &["API", API, &foreign.api_id, "team=shop"]);
     shows_line(&mut console, &["function", FUNCTION, "team=shop"]);
     console.keys("api orders").shows("1 shown, 0 marked");
@@ -255,9 +255,9 @@ fn the_console_picks_one_and_takes_it_back() {
     shows_line(&mut console, &["/orders: 200 in"]);
 
     // It is in the list of labs, and goes from it.
-    console.keys("l").shows("L attaches more");
+    console.keys("l").shows("I attaches more");
     shows_line(&mut console, &["order", "attached: 1 REST API, 1 function", "live"]);
-    console.keys("\x1b").shows_no("L attaches more");
+    console.keys("\x1b").shows_no("I attaches more");
     console.keys("\x1b[3~").shows("Detach order?").keys("y");
     console.shows("order is detached").shows_no("(attached)");
     console.keys("q");
