@@ -127,3 +127,20 @@ fn bursts_run_as_typed_show_their_spread_and_stop_at_once() {
     shows_line(&mut console, &["200", "60", "60"]);
     console.keys("q").ends();
 }
+
+#[test]
+fn an_error_is_explained_by_what_is_live_and_one_key_mends_it() {
+    let sandbox = Sandbox::new();
+    sandbox.json(&["deploy", "items"]);
+    let mut console = open(&sandbox, "items", "");
+    sandbox.run(&["keys", "items", "disable", "LabKey", "--yes"]).success();
+    console.keys("s").shows("response 403 · dev");
+    shows_line(&mut console, &["f", "accept key LabKey again", "labdeck keys items enable LabKey"]);
+    console.keys("f").until("the key is accepted", |_| {
+        sandbox.json(&["keys", "items"])["keys"].as_array().is_some_and(|keys| {
+            keys.iter().any(|key| key["name"] == "LabKey" && key["enabled"] == true)
+        })
+    });
+    console.keys("s").shows("response 200 · dev");
+    console.keys("q").ends();
+}

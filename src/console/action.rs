@@ -170,6 +170,7 @@ actions! {
     ForgetRequest "forget-request" "forget" Safe On(&[Requests]), "Forget the selected request of your own";
     AnswerHistory "answers" "answers" Safe On(&[Requests]), "What was sent before; two answers compared";
     CopyCurl "copy-curl" "curl" Safe On(&[Requests]), "Copy the request as a command line of curl, without the value of its key";
+    Fix "fix" "mend it" Changes On(&[Requests]), "Do what mends the error answer, as its diagnosis says";
     Trace "trace" "its lines" Safe On(&[Overview, Requests, Logs]), "From an answer to its log lines, and from a log line to its answer";
     Reset "reset-request" "reset" Safe On(&[Requests]), "Forget the edits of the selected request";
     Burst "burst" "burst" Sends On(&[Requests]), "Send it many times: how often, how fast, how long, how many at once";

@@ -8,6 +8,7 @@ use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::Engine;
 use labdeck_ops::request::destination::{self, Destination, Sent};
 use labdeck_ops::request::exchange::Exchange;
+use labdeck_ops::request::explain::live::{self, Diagnosis};
 use labdeck_ops::request::history::{self, Past};
 use labdeck_ops::request::trace::{self, Trace};
 use labdeck_ops::request::{self, Given, curl, own};
@@ -31,6 +32,8 @@ pub enum Ask {
     History,
     /// The log lines of an answer.
     Lines(Box<Exchange>),
+    /// The cause of an error answer to the request of this name.
+    Diagnose(String, Box<Exchange>),
     /// The answer that an invocation led to, by its request id, and when it logged.
     AnswerOf(String, i64),
     /// A request as a command line of curl.
@@ -48,6 +51,8 @@ pub enum Told {
     History(Result<Vec<Past>>),
     /// The log lines of an answer.
     Lines(Result<Box<Trace>>),
+    /// The cause of an error answer, sent at this time (ms since the epoch), where one was found.
+    Diagnosed(String, i64, Result<Option<Box<Diagnosis>>>),
     /// The answer that an invocation led to.
     AnswerOf(Result<Box<Past>>),
     /// A command line.
@@ -70,6 +75,10 @@ pub async fn answer(engine: &Engine, blueprint: &Blueprint, ask: Ask) -> Message
             let cancel = CancellationToken::new();
             let found = trace::wait_for(engine, blueprint, &exchange, LINES_WITHIN, &cancel).await;
             Told::Lines(found.map(Box::new))
+        }
+        Ask::Diagnose(name, exchange) => {
+            let found = live::diagnose(engine, blueprint, &exchange).await;
+            Told::Diagnosed(name, exchange.sent_ms, found.map(|found| found.map(Box::new)))
         }
         Ask::AnswerOf(invocation, at_ms) => {
             Told::AnswerOf(answer_of(engine, blueprint, &invocation, at_ms).await)

@@ -9,6 +9,7 @@ use labdeck_ops::gateway::stage::{self, StageModel};
 use labdeck_ops::gateway::usage::{KeyUsage, PlanUsage};
 use labdeck_ops::gateway::{Gateway, Preview, Settings};
 use labdeck_ops::request::exchange::KeyValue;
+use labdeck_ops::request::explain::Fix;
 use tui_input::Input;
 
 use super::{Panel, State};
@@ -43,6 +44,8 @@ pub struct GatewayPane {
     pub asked: Option<(String, String)>,
     /// An edit that met somebody else's: it is offered again on what is there now.
     pub again: Option<(Change, String)>,
+    /// What mends an answer and waits until the gateway was read.
+    pub fixing: Option<Fix>,
 }
 
 /// A row of the panel of usage plans.

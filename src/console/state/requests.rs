@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::request::destination::Destination;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange};
+use labdeck_ops::request::explain::live::Diagnosis;
 
 /// How many answers the history keeps.
 const HISTORY: usize = 50;
@@ -18,13 +19,15 @@ pub struct Answer {
     pub exchange: Exchange,
     /// Its body: JSON indented, other text as it is.
     pub body: Vec<String>,
+    /// The cause of an error, once it was looked for.
+    pub diagnosis: Option<Box<Diagnosis>>,
 }
 
 impl Answer {
     /// Prepares an exchange for drawing.
     pub fn new(exchange: Exchange) -> Self {
         let body = pretty(&exchange.body);
-        Self { exchange, body }
+        Self { exchange, body, diagnosis: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use labdeck_ops::canary::Command;
 
 use super::{
-    asks, attach, audit, canary, chaos, choose, danger, gateway, popups, requests, scroll,
+    asks, attach, audit, canary, chaos, choose, danger, fix, gateway, popups, requests, scroll,
     versions, work,
 };
 use crate::action::{Action, Screen};
@@ -80,6 +80,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
             chaos::choose_time(state, action == Action::Longer);
             Vec::new()
         }
+        Action::Fix => fix::run(state),
         Action::NewRequest
         | Action::SaveRequest
         | Action::ForgetRequest

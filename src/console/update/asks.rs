@@ -201,6 +201,14 @@ fn whole(exchange: &Exchange) -> String {
     lines.join("\n")
 }
 
+/// Asks for the cause of an error answer that the gateway made.
+pub fn diagnose(state: &State, name: &str) -> Vec<Effect> {
+    let answer = state.requests.answers.get(name);
+    let answer = answer.filter(|answer| answer.exchange.explanation.is_some());
+    let Some(exchange) = answer.map(|answer| answer.exchange.clone()) else { return Vec::new() };
+    ask(state, Ask::Diagnose(name.to_owned(), Box::new(exchange)))
+}
+
 /// A task tells something.
 pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
     match told {
@@ -220,6 +228,13 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
             state.popups.push(Popup::Answers(Box::new(list)));
         }
         Told::Lines(Ok(trace)) => lines(state, &trace),
+        Told::Diagnosed(name, sent_ms, Ok(diagnosis)) => {
+            let answer = state.requests.answers.get_mut(&name);
+            // Another answer may have come meanwhile.
+            if let Some(answer) = answer.filter(|answer| answer.exchange.sent_ms == sent_ms) {
+                answer.diagnosis = diagnosis;
+            }
+        }
         Told::AnswerOf(Ok(past)) => {
             let list = AnswerList { past: vec![*past], ..AnswerList::default() };
             open(state, Box::new(list));
@@ -236,6 +251,7 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
         | Told::Forgotten(Err(failure))
         | Told::History(Err(failure))
         | Told::Lines(Err(failure))
+        | Told::Diagnosed(_, _, Err(failure))
         | Told::AnswerOf(Err(failure))
         | Told::Curl(Err(failure))
         | Told::Broken(failure) => fail(state, &failure),

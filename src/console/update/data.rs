@@ -100,7 +100,7 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::OverdueEnded { lab, result } => chaos::ended(state, &lab, result),
         Message::Answered { name, result } => {
             answered(state, &name, result);
-            Vec::new()
+            asks::diagnose(state, &name)
         }
         Message::Gateway(told) => gateway::told(state, told),
         Message::Attach(told) => attach::told(state, told),

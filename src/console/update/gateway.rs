@@ -5,11 +5,12 @@ use std::sync::Arc;
 use labdeck_aws::{Failure, FailureKind};
 use labdeck_lab::blueprint::Follows;
 use labdeck_ops::danger::Danger;
+use labdeck_ops::gateway::stage::StageModel;
 use labdeck_ops::gateway::usage::Left;
 use labdeck_ops::gateway::{Done, Gateway, Preview, patch, plan, rules, stage};
 use labdeck_ops::request::exchange::KeyValue;
 
-use super::{danger, data, work};
+use super::{danger, data, fix, work};
 use crate::action::{Action, Screen};
 use crate::gateway::{Change, Told};
 use crate::message::Effect;
@@ -92,7 +93,12 @@ fn edit(state: &mut State) -> Vec<Effect> {
 }
 
 fn redeploy(state: &mut State) -> Vec<Effect> {
-    let Some(stage) = state.selected_stage() else { return nothing(state, "no stage") };
+    let Some(stage) = state.selected_stage().cloned() else { return nothing(state, "no stage") };
+    redeploy_stage(state, &stage)
+}
+
+/// Shows what deploying the current definition to a stage changes.
+pub(super) fn redeploy_stage(state: &mut State, stage: &StageModel) -> Vec<Effect> {
     let (label, seen) = (stage.label(), stage.deployment().to_owned());
     let patch = patch::Patch::replace("/deploymentId", "a new deployment", Some(&seen));
     let preview = Preview {
@@ -104,21 +110,28 @@ fn redeploy(state: &mut State) -> Vec<Effect> {
 }
 
 fn switch(state: &mut State) -> Vec<Effect> {
-    let (Some(stage), Some(chosen)) = (state.selected_stage(), state.selected_deployment()) else {
+    let stage = state.selected_stage().cloned();
+    let chosen = state.selected_deployment().map(|chosen| chosen.id.clone());
+    let (Some(stage), Some(chosen)) = (stage, chosen) else {
         return nothing(state, "no deployment");
     };
+    switch_stage(state, &stage, &chosen)
+}
+
+/// Shows what another deployment changes.
+pub(super) fn switch_stage(state: &mut State, stage: &StageModel, chosen: &str) -> Vec<Effect> {
     let (label, seen) = (stage.label(), stage.deployment().to_owned());
-    if chosen.id == seen {
+    if chosen == seen {
         let said = format!("{label} serves {seen} already; choose another deployment");
         return nothing(state, &said);
     }
-    let patch = patch::Patch::replace("/deploymentId", &chosen.id, Some(&seen));
+    let patch = patch::Patch::replace("/deploymentId", chosen, Some(&seen));
     let preview = Preview {
         subject: stage.subject(),
         patches: vec![patch],
         warnings: vec!["what the stage answers changes at once".to_owned()],
     };
-    let deployment = chosen.id.clone();
+    let deployment = chosen.to_owned();
     show(state, preview, Change::Switch { stage: label, deployment, seen })
 }
 
@@ -256,7 +269,7 @@ fn about(state: &State, change: &Change) -> Vec<String> {
 }
 
 /// Shows what a change will do, and waits for yes.
-fn show(state: &mut State, preview: Preview, change: Change) -> Vec<Effect> {
+pub(super) fn show(state: &mut State, preview: Preview, change: Change) -> Vec<Effect> {
     let about = about(state, &change);
     let loses = matches!(change, Change::RotateKey(_));
     let asks = !about.is_empty() || loses;
@@ -307,7 +320,7 @@ pub fn agreed(state: &mut State, preview: PreviewBox) -> Vec<Effect> {
     start(state, preview.change)
 }
 
-fn start(state: &mut State, change: Change) -> Vec<Effect> {
+pub(super) fn start(state: &mut State, change: Change) -> Vec<Effect> {
     // The mode may have been entered while it was asked.
     if !danger::allowed(state, &change.name(), Danger::Changes) {
         return Vec::new();
@@ -364,7 +377,7 @@ fn was_read(state: &mut State, lab: String, result: Result<Box<Gateway>, Failure
         return Vec::new();
     }
     state.gateway.read = Some((lab, Arc::clone(&read)));
-    let Some((change, why)) = state.gateway.again.take() else { return Vec::new() };
+    let Some((change, why)) = state.gateway.again.take() else { return fix::go_on(state) };
     // Somebody else was quicker: what was typed stands over what is there now.
     let (subject, edits) = match change {
         Change::Stage(edit) => {

@@ -10,6 +10,7 @@ mod choose;
 mod danger;
 mod data;
 mod done;
+mod fix;
 mod gateway;
 mod keys;
 mod popups;

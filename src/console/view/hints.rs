@@ -162,6 +162,10 @@ fn useful(state: &State, action: Action) -> bool {
         | Action::ShowKey
         | Action::CopyKey => state.panel() == Panel::Keys,
         Action::Detach => state.current_lab().is_some_and(|lab| lab.attached),
+        Action::Fix => state.item().is_some_and(|item| {
+            let answer = state.requests.answers.get(item.name());
+            answer.and_then(|answer| answer.diagnosis.as_ref()).is_some_and(|one| one.fix.is_some())
+        }),
         Action::ForgetRequest => state.saved_request().is_some_and(|saved| saved.own),
         Action::SaveRequest | Action::CopyCurl => state.saved_request().is_some(),
         Action::Trace => match state.screen {

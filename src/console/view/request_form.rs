@@ -67,17 +67,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen, form: &RequestForm) -> P
         }
     }
     let below = Rect { y: inner.bottom().saturating_sub(2), height: 2, ..inner };
-    let said = match &form.error {
-        Some(error) => pen.line(error, Meaning::Danger),
-        None => {
-            let in_text = form.rows.get(form.selected).is_some_and(|row| row.field == Field::Body);
-            let words = if in_text {
-                "enter and the arrows are the text's own; tab leaves it, ctrl-s takes the form"
-            } else {
-                "an empty row is left out; {{name}} stands for a variable"
-            };
-            pen.line(words, Meaning::Muted)
-        }
+    let in_text = form.rows.get(form.selected).is_some_and(|row| row.field == Field::Body);
+    let said = if let Some(error) = &form.error {
+        pen.line(error, Meaning::Danger)
+    } else if in_text {
+        let words = "enter and the arrows are the text's own; tab leaves it, ctrl-s takes the form";
+        pen.line(words, Meaning::Muted)
+    } else {
+        pen.line("an empty row is left out; {{name}} stands for a variable", Meaning::Muted)
     };
     paint::lines(buffer, below, [said, keys_line(pen)]);
     cursor

@@ -1,5 +1,6 @@
 //! The answer to the selected request, or the last burst.
 
+use labdeck_ops::request::explain::live::Diagnosis;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -33,6 +34,7 @@ pub fn line_count(state: &State) -> usize {
             answer.body.len()
                 + exchange.headers.len()
                 + exchange.verdicts.len()
+                + answer.diagnosis.as_ref().map_or(0, |one| one.checked.len() + 3)
                 + exchange.log.len()
                 + 8
         }),
@@ -70,7 +72,9 @@ fn answer(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let inner = pen.panel_with(buffer, area, Panel::Response, title);
     let columns = usize::from(inner.width);
     let mut head = vec![timings(pen, answer)];
-    if let Some(explanation) = &exchange.explanation {
+    if let Some(diagnosis) = &answer.diagnosis {
+        head.extend(cause(pen, diagnosis, columns));
+    } else if let Some(explanation) = &exchange.explanation {
         for line in text::wrap_words(explanation, columns.saturating_sub(2)) {
             head.push(pen.line(format!("! {line}"), Meaning::Warn));
         }
@@ -107,6 +111,26 @@ fn answer(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         .chain(log.skip(skip.saturating_sub(answer.body.len())))
         .take(height);
     paint::lines(buffer, inner, lines);
+}
+
+/// Why it is an error, what was looked at, and the key that mends it.
+fn cause(pen: &Pen, diagnosis: &Diagnosis, columns: usize) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line> = text::wrap_words(&diagnosis.explanation, columns.saturating_sub(2))
+        .into_iter()
+        .map(|line| pen.line(format!("! {line}"), Meaning::Warn))
+        .collect();
+    for finding in &diagnosis.checked {
+        let (mark, meaning) =
+            if finding.holds { ("✓", Meaning::Ok) } else { ("✗", Meaning::Danger) };
+        let words = format!("{mark} {}: {}", finding.what, finding.detail);
+        lines.push(pen.line(text::fit(&words, columns), meaning));
+    }
+    if let Some(fix) = &diagnosis.fix {
+        let mut spans = pen.hint(&pen.state.keys(Action::Fix), &fix.does());
+        spans.push(pen.span(format!("   {}", fix.command()), Meaning::Muted));
+        lines.push(Line::from(spans));
+    }
+    lines
 }
 
 fn timings(pen: &Pen, answer: &Answer) -> Line<'static> {
