@@ -66,12 +66,12 @@ fn own_requests_are_made_edited_kept_compared_and_forgotten() {
     let own = listed["requests"].as_array().unwrap().iter().find(|one| one["own"] == true).unwrap();
     assert_eq!(own["body"], r#"{"type": "dog", "price": 7}"#);
     // Sent twice, and the two answers compared.
-    console.keys("s").shows("response 200 · dev").keys("s");
+    console.keys("s").shows("response 201 · dev").keys("s");
     console.until("both were answered", |screen| {
-        screen.contents().matches("200 my-adopt-parrot").count() == 2
+        screen.contents().matches("201 my-adopt-parrot").count() == 2
     });
     console.keys("H").shows("┌ what was sent before");
-    shows_line(&mut console, &["my-adopt-parrot", "200"]);
+    shows_line(&mut console, &["my-adopt-parrot", "201"]);
     console.keys("D").shows("┌ what differs").keys("q").shows("what was sent before");
     console.keys("\r").shows("POST http://").keys("qq").shows_no("what was sent before");
     // Forgotten after a yes.

@@ -224,11 +224,11 @@ mod tests {
         for (fix, command) in [
             (
                 Fix::BindPlan { lab: lab(), plan: "Lab Plan".into(), stage: stage() },
-                "labdeck plans items 'Lab Plan' set stages.ItemsAPI/dev=on",
+                "labdeck plans items 'Lab Plan' set 'stages.ItemsAPI/dev=on'",
             ),
             (
                 Fix::SetStage { lab: lab(), stage: stage(), settings },
-                "labdeck stages items ItemsAPI/dev set throttle.rate=5",
+                "labdeck stages items ItemsAPI/dev set 'throttle.rate=5'",
             ),
             (Fix::Rollback { lab: lab() }, "labdeck rollback items"),
             (
