@@ -131,6 +131,25 @@ def day(bench, cloud, lab, other):
         failed += allowed("release", lab, *words)
     # Back to what it was: permissions that are not needed any more are taken away.
     failed += run("deploy", lab)
+    if lab == "items":
+        # What is edited live: stages, plans and keys.
+        for words in (
+            ("stages", lab, "ItemsAPI/prod", "set", "throttle.rate=100"),
+            ("stages", lab, "ItemsAPI/prod", "flush"),
+            ("stages", lab, "ItemsAPI/dev", "redeploy"),
+            ("plans", lab, "LabPlan", "set", "quota.limit=900"),
+            ("plans", lab, "LabPlan", "reset", "LabKey"),
+            ("keys", lab, "disable", "LabKey"),
+            ("keys", lab, "enable", "LabKey"),
+            ("keys", lab, "rotate", "LabKey"),
+            ("keys", lab, "create", "Guest"),
+            ("request", lab, "list", "--to", "test:dev"),
+            ("request", lab, "list", "--stage", "dev", "--logs"),
+            ("release", lab, "history"),
+            ("release", lab, "prune"),
+        ):
+            failed += allowed(*words)
+        failed += run("deploy", lab)
     if lab == "todos":
         failed += run("right-size", lab, "getTodo", "--sizes", "128,256", "-n", "1")
     for command in ("stages", "cost", "metrics", "logs"):
