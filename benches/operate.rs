@@ -247,7 +247,7 @@ fn first_failure(sandbox: &Sandbox, labs: &str) -> i64 {
     first["timestamp_ms"].as_i64().expect("the time of a line")
 }
 
-/// When the alias was moved back, in ms since the epoch: the last UpdateAlias of the audit.
+/// When the alias was moved back, in ms since the epoch: the last `UpdateAlias` of the audit.
 fn moved_back(sandbox: &Sandbox) -> i64 {
     let audit = sandbox.run(&["audit", "greet", "--operation", "UpdateAlias", "--json"]).success();
     let text = audit.stdout();

@@ -163,7 +163,7 @@ impl Backend {
                     if let Some(failure) = kept {
                         let _ = sender.send(Message::Asks(asks::Told::Broken(failure))).await;
                     }
-                    Message::Answered { name: what.name().to_owned(), result }
+                    Message::Answered { name: what.label(), result }
                 });
             }
             Effect::EnterReadOnly => {

@@ -15,6 +15,14 @@ pub enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// What tells it from every other, as [`Sent::label`] does.
+    pub fn label(self) -> String {
+        match self {
+            Self::Request(request) => request.name.clone(),
+            Self::Event(event) => format!("{} (event)", event.name),
+        }
+    }
+
     /// Its name.
     pub fn name(self) -> &'a str {
         match self {

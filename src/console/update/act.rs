@@ -276,8 +276,8 @@ fn copyable(state: &State) -> Option<String> {
             stages.map(|stage| stage.url.clone()).nth(state.positions.get(Panel::Apis))
         }
         Panel::Response if state.requests.shown == Shown::Answer => {
-            let name = state.item()?.name();
-            Some(state.requests.answers.get(name)?.exchange.body.clone())
+            let name = state.item()?.label();
+            Some(state.requests.answers.get(&name)?.exchange.body.clone())
         }
         Panel::RequestList | Panel::Request => {
             let saved = state.saved_request()?;

@@ -15,6 +15,7 @@ use crate::state::answers::AnswerList;
 use crate::state::form::RequestForm;
 use crate::state::note::Tone;
 use crate::state::popup::{Asked, Intent, Popup};
+use crate::state::sendable::Item;
 
 /// Runs an action.
 pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
@@ -139,7 +140,7 @@ fn curl(state: &mut State) -> Vec<Effect> {
 /// From an answer to its log lines, from a log line to its answer.
 fn follow(state: &mut State) -> Vec<Effect> {
     if state.screen == Screen::Requests {
-        let name = state.item().map(|item| item.name().to_owned());
+        let name = state.item().map(Item::label);
         let answer = name.and_then(|name| state.requests.answers.get(&name));
         let Some(exchange) = answer.map(|answer| answer.exchange.clone()) else {
             return say(state, Tone::Info, "there is no answer yet whose lines could be shown");

@@ -13,13 +13,14 @@ use crate::gateway::Change;
 use crate::message::{Effect, JobKind, ReleaseOperation};
 use crate::state::State;
 use crate::state::note::Tone;
+use crate::state::sendable::Item;
 
 /// Mends the answer of what is selected.
 pub fn run(state: &mut State) -> Vec<Effect> {
     if !work::ready(state) {
         return Vec::new();
     }
-    let name = state.item().map(|item| item.name().to_owned());
+    let name = state.item().map(Item::label);
     let answer = name.and_then(|name| state.requests.answers.get(&name));
     let fix = answer.and_then(|answer| answer.diagnosis.as_ref()).and_then(|one| one.fix.clone());
     let Some(fix) = fix else {

@@ -389,7 +389,7 @@ pub fn open(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
         Panel::Response => {
-            let name = state.item().map(|item| item.name().to_owned());
+            let name = state.item().map(crate::state::sendable::Item::label);
             let answer = name.as_ref().and_then(|name| state.requests.answers.get(name));
             if let (Some(title), Some(answer)) = (name.clone(), answer) {
                 let text = answer.body.join("\n");

@@ -72,7 +72,7 @@ pub fn send(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
-    state.requests.in_flight = Some(what.name().to_owned());
+    state.requests.in_flight = Some(what.label());
     vec![Effect::Send { blueprint, what: Box::new(what), to }]
 }
 

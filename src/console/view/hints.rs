@@ -163,7 +163,7 @@ fn useful(state: &State, action: Action) -> bool {
         | Action::CopyKey => state.panel() == Panel::Keys,
         Action::Detach => state.current_lab().is_some_and(|lab| lab.attached),
         Action::Fix => state.item().is_some_and(|item| {
-            let answer = state.requests.answers.get(item.name());
+            let answer = state.requests.answers.get(&item.label());
             answer.and_then(|answer| answer.diagnosis.as_ref()).is_some_and(|one| one.fix.is_some())
         }),
         Action::ForgetRequest => state.saved_request().is_some_and(|saved| saved.own),
@@ -171,7 +171,7 @@ fn useful(state: &State, action: Action) -> bool {
         Action::Trace => match state.screen {
             Screen::Requests => {
                 let answers = &state.requests.answers;
-                state.item().is_some_and(|item| answers.contains_key(item.name()))
+                state.item().is_some_and(|item| answers.contains_key(&item.label()))
             }
             _ => state.panel() == Panel::Logs,
         },

@@ -25,7 +25,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
                 }
                 Item::Event(_) => ("event", false, false),
             };
-            let answer = state.requests.answers.get(item.name());
+            let answer = state.requests.answers.get(&item.label());
             let status = answer.map_or(String::new(), |answer| {
                 let mark = if answer.exchange.holds() { "" } else { "✗" };
                 format!("{}{mark}", answer.exchange.status)

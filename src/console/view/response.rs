@@ -23,7 +23,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
 }
 
 fn shown_answer(state: &State) -> Option<&Answer> {
-    state.requests.answers.get(state.item()?.name())
+    state.requests.answers.get(&state.item()?.label())
 }
 
 /// Lines the panel holds.

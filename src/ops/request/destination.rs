@@ -121,6 +121,14 @@ pub enum Sent {
 }
 
 impl Sent {
+    /// What tells it from everything else of the lab: the name of a request, `NAME (event)` of an event.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Request(request) => request.name.clone(),
+            Self::Event(event) => format!("{} (event)", event.name),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         match self {
@@ -301,6 +309,7 @@ async fn direct(
             let payload = event.payload.to_string().into_bytes();
             let function = event.function.clone();
             let request = OutgoingRequest {
+                name: what.label(),
                 method: "INVOKE".to_owned(),
                 url: format!("{function}:{qualifier}"),
                 body: Some(event.payload.to_string()),
