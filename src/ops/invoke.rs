@@ -5,6 +5,7 @@ use std::time::Instant;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedEvent;
@@ -112,20 +113,21 @@ pub async fn invoke(
     })?;
     let millis = since.elapsed().as_secs_f64() * 1000.0;
     let payload = answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned());
-    let log = answer
-        .log_result()
-        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
     Ok(Invocation {
         event: event.name.clone(),
         function: event.function.clone(),
         version: answer.executed_version().unwrap_or("$LATEST").to_owned(),
         function_error: answer.function_error().map(str::to_owned),
         payload: cleaned(&payload.unwrap_or_default()),
-        log: log.lines().map(|line| clean(line).into_owned()).collect(),
+        log: tail(answer.log_result()),
         millis,
     })
+}
+
+/// The last lines of a function's log, as `Invoke` gives them: Base64, at most 4 KB.
+pub(crate) fn tail(log_result: Option<&str>) -> Vec<String> {
+    let bytes = log_result.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().map(|line| clean(line).into_owned()).collect()
 }
 
 /// Text from outside: its lines stay, control characters don't.

@@ -1,6 +1,6 @@
 //! The gateway's own method test: a request through the definition as it is now, deployed or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_apigateway::types::Resource;
 use labdeck_aws::{Failure, FailureKind, Result};
@@ -85,11 +85,7 @@ pub(crate) async fn tested(
     let (resource, method) = matching(&resources, path, &outgoing.method)
         .ok_or_else(|| missing("the definition has no such method".to_owned()))?;
 
-    let mut variables: HashMap<String, String> = HashMap::new();
-    if let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) {
-        variables.extend(stage.variables.clone());
-        variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
-    }
+    let variables: HashMap<String, String> = variables(blueprint, stage).into_iter().collect();
     let headers: HashMap<String, String> = outgoing.headers.iter().cloned().collect();
     engine.target.learn_caller().await;
     let answer = engine
@@ -121,6 +117,16 @@ pub(crate) async fn tested(
         log: cleaned(answer.log().unwrap_or_default()).lines().map(str::to_owned).collect(),
     };
     Ok((outgoing, test))
+}
+
+/// The variables of a stage as the lab has them, `lambdaAlias` among them; none for a stage that it has not.
+pub(crate) fn variables(blueprint: &Blueprint, stage: &str) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    if let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) {
+        variables.extend(stage.variables.clone());
+        variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
+    }
+    variables
 }
 
 /// Every resource of an API.

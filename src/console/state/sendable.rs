@@ -1,7 +1,7 @@
 //! What can be sent, and where to.
 
 use labdeck_lab::blueprint::{SavedEvent, SavedRequest};
-use labdeck_ops::request::destination::{Destination, Sent};
+use labdeck_ops::request::destination::{Destination, Sent, event_label};
 
 use super::State;
 
@@ -19,7 +19,7 @@ impl<'a> Item<'a> {
     pub fn label(self) -> String {
         match self {
             Self::Request(request) => request.name.clone(),
-            Self::Event(event) => format!("{} (event)", event.name),
+            Self::Event(event) => event_label(event),
         }
     }
 

@@ -1,14 +1,12 @@
 //! Where a request or an event is sent: a stage, the gateway's method test, straight to an alias or a
 //! version of a function, or any URL.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
 use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
-use base64::Engine as _;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{SavedEvent, SavedRequest};
@@ -23,7 +21,7 @@ use super::{Given, allowed, expect, prepare, send, wire};
 use crate::engine::Engine;
 use crate::gateway::sent::Counter;
 use crate::history::now_ms;
-use crate::invoke::cleaned;
+use crate::invoke::{self, cleaned};
 use crate::progress::Reporter;
 use crate::{live, trial, whose};
 
@@ -125,7 +123,7 @@ impl Sent {
     pub fn label(&self) -> String {
         match self {
             Self::Request(request) => request.name.clone(),
-            Self::Event(event) => format!("{} (event)", event.name),
+            Self::Event(event) => event_label(event),
         }
     }
 
@@ -136,6 +134,11 @@ impl Sent {
             Self::Event(event) => &event.name,
         }
     }
+}
+
+/// What tells an event from a request of the same name.
+pub fn event_label(event: &SavedEvent) -> String {
+    format!("{} (event)", event.name)
 }
 
 /// Sends a request or an event once.
@@ -367,11 +370,7 @@ async fn meets(
         return Err(Failure::new(FailureKind::Invalid, what, why)
             .next("send a saved event instead, or use the method test: test:STAGE"));
     };
-    let mut variables = BTreeMap::new();
-    if let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) {
-        variables.extend(stage.variables.clone());
-        variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
-    }
+    let variables = trial::variables(blueprint, stage);
     let of = resources.iter().find(|one| one.id() == Some(resource));
     let met = Met {
         api: api.to_owned(),
@@ -424,11 +423,6 @@ async fn invoked(engine: &Engine, blueprint: &Blueprint, call: Call) -> Result<E
     let proxied = direct.proxied.then(|| proxy::answer(payload)).flatten();
     let status = proxy::status(payload, failed.is_some(), direct.proxied);
     let body = proxied.as_ref().filter(|_| failed.is_none()).map_or(payload, |answer| &answer.body);
-    let log = answer
-        .log_result()
-        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
     let explanation = match failed {
         Some(error) => Some(format!("The function failed ({error}); its answer says with what.")),
         None if direct.proxied && proxied.is_none() => Some(
@@ -448,7 +442,7 @@ async fn invoked(engine: &Engine, blueprint: &Blueprint, call: Call) -> Result<E
         timings: Timings { connect_ms: 0.0, first_byte_ms: total_ms, total_ms },
         lambda_request_id: answer.request_id().map(str::to_owned),
         version: answer.executed_version().map(str::to_owned),
-        log: log.lines().map(|line| clean(line).into_owned()).collect(),
+        log: invoke::tail(answer.log_result()),
         explanation,
         ..Exchange::default()
     })
