@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use support::console::Console;
-use support::{Checkout, Finished, Sandbox, eventually, kill_hard};
+use support::gateway::Operator;
+use support::{Checkout, Finished, Sandbox, eventually, kill_hard, sdk};
 
 /// Checkouts share a target directory, so they build one after the other.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -53,9 +54,13 @@ impl Published {
 
     /// What `prod` of the stateful function serves: its version and the canary's share.
     fn prod(&self) -> (String, Option<f64>) {
+        self.prod_of("greet-stateful")
+    }
+
+    fn prod_of(&self, name: &str) -> (String, Option<f64>) {
         let status = self.run(&["release", "greet", "status", "--json"]).success().json();
         let functions = status["functions"].as_array().unwrap();
-        let function = functions.iter().find(|f| f["name"] == "greet-stateful").unwrap();
+        let function = functions.iter().find(|f| f["name"] == name).unwrap();
         let aliases = function["aliases"].as_array().unwrap();
         let prod = aliases.iter().find(|alias| alias["name"] == "prod").unwrap();
         (prod["version"].as_str().unwrap().to_owned(), prod["canary"][1].as_f64())
@@ -197,6 +202,77 @@ fn a_canary_in_the_console_goes_back_by_itself_and_by_a_key() {
     console.shows("canary of greet: rolled back: v2 of greet-stateful is worse");
     console.shows("last canary · rolled back").shows("worse");
     assert_eq!(lab.prod(), ("1".to_owned(), None));
+    console.keys("q");
+    assert_eq!(console.ends(), 0);
+}
+
+#[test]
+fn a_canary_whose_moves_fail_in_part_still_goes_back_whole() {
+    let lab = Published::new(&[HARMLESS[0], BROKEN[0]]);
+    // The first step moves both functions; one of the two moves back is refused, and the try after it.
+    let refused = |nth: u32| {
+        serde_json::json!({
+            "service": "lambda", "operation": "UpdateAlias", "nth": nth,
+            "action": {"error": {"status": 403, "code": "AccessDeniedException", "message": "no"}},
+        })
+    };
+    Operator::new(&lab.sandbox).faults(&serde_json::json!([refused(3), refused(5)]));
+    let finished =
+        lab.canary(&["--steps", "25", "--hold", "10m", "--traffic", "visit@40"]).exits(1);
+    let told = finished.stdout();
+    assert!(told.contains("tried once") && told.contains("tried 2 times"), "{told}");
+    assert_eq!(views(&finished).pop().unwrap()["end"], "rolled-back");
+    for function in ["greet-stateful", "greet-stateless"] {
+        assert_eq!(lab.prod_of(function), ("1".to_owned(), None), "{function}");
+    }
+}
+
+#[test]
+fn an_alarm_that_goes_off_takes_a_canary_back_that_looks_no_worse() {
+    let lab = Published::new(HARMLESS);
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&sdk::config(&lab.sandbox));
+    let complaints = |value: f64| {
+        use aws_sdk_cloudwatch::types::{MetricDatum, StandardUnit};
+        let datum = MetricDatum::builder()
+            .metric_name("Complaints")
+            .value(value)
+            .unit(StandardUnit::Count)
+            .storage_resolution(1)
+            .build();
+        sdk::run(cloudwatch.put_metric_data().namespace("Shop").metric_data(datum).send()).unwrap();
+    };
+    // What the shop counts itself, every ten seconds.
+    let alarm = cloudwatch
+        .put_metric_alarm()
+        .alarm_name("complaints")
+        .namespace("Shop")
+        .metric_name("Complaints")
+        .statistic(aws_sdk_cloudwatch::types::Statistic::Sum)
+        .period(10)
+        .evaluation_periods(1)
+        .threshold(5.0)
+        .comparison_operator(
+            aws_sdk_cloudwatch::types::ComparisonOperator::GreaterThanOrEqualToThreshold,
+        )
+        .treat_missing_data("notBreaching");
+    sdk::run(alarm.send()).unwrap();
+    complaints(1.0);
+    let labs = lab.checkout.labs();
+    let mut console = Console::open(&lab.sandbox, 120, 40, &["--labs", &labs]);
+    console.shows("● tail").shows("prod").keys("3").shows("c begins a canary").keys("c");
+    console.shows("guarded canary of prod").keys("\u{15}").keys("40 10m visit@20 alarm=complaints");
+    console.keys("\r").shows("CANARY greet 40%").shows("[40%]");
+    complaints(9.0);
+    console.shows("canary of greet: rolled back: alarm complaints went off");
+    assert_eq!(lab.prod(), ("1".to_owned(), None));
+
+    // While it is on, another is refused; without it, one that is guarded is promoted by a key.
+    let refused = lab.canary(&["--alarm", "complaints"]).exits(3).stderr();
+    assert!(refused.contains("its alarm complaints is on already"), "{refused}");
+    console.keys("c").shows("guarded canary of prod").keys("\u{15}").keys("40 10m").keys("\r");
+    console.shows("CANARY greet 40%").shows("[40%]").keys("P");
+    console.shows("canary of greet: promoted").shows("last canary · promoted");
+    assert_eq!(lab.prod(), ("2".to_owned(), None));
     console.keys("q");
     assert_eq!(console.ends(), 0);
 }

@@ -8,7 +8,9 @@ mod support;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use support::{Checkout, Finished, Sandbox, endpoint, eventually, http};
+use support::console::Console;
+use support::gateway::Operator;
+use support::{Checkout, Finished, Sandbox, endpoint, eventually, http, sdk};
 
 /// Checkouts share a target directory, so they build one after the other.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -68,26 +70,7 @@ impl Deployed {
 
     /// What somebody with another tool does to `prod` of a function.
     fn meddle(&self, function: &str, version: &str, description: &str) {
-        use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
-        let endpoint = self.sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
-        let path = self.sandbox.state_dir().join("credentials.json");
-        let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let text = |name: &str| own[name].as_str().unwrap().to_owned();
-        let config = aws_sdk_lambda::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(Credentials::new(
-                text("access_key_id"),
-                text("secret_access_key"),
-                None,
-                None,
-                "test",
-            ))
-            .build();
-        let client = aws_sdk_lambda::Client::from_conf(config);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = aws_sdk_lambda::Client::new(&sdk::config(&self.sandbox));
         let call = client
             .update_alias()
             .function_name(function)
@@ -99,7 +82,7 @@ impl Deployed {
                     .build(),
             )
             .description(description);
-        runtime.block_on(call.send()).unwrap();
+        sdk::run(call.send()).unwrap();
     }
 }
 
@@ -243,4 +226,64 @@ fn chaos_in_a_function_is_never_released() {
         (!listed.contains("\"on\":true")).then_some(())
     });
     lab.release(&["publish"]).success();
+}
+
+/// Lets the nth `UpdateAlias` from now on be refused, as a policy that was changed meanwhile does.
+fn refuse(lab: &Deployed, nth: u32) {
+    Operator::new(&lab.sandbox).faults(&serde_json::json!([{
+        "service": "lambda", "operation": "UpdateAlias", "nth": nth,
+        "action": {"error": {"status": 403, "code": "AccessDeniedException", "message": "not now"}},
+    }]));
+}
+
+#[test]
+fn a_move_that_reached_one_function_alone_is_brought_together_or_taken_back() {
+    let lab = Deployed::new();
+    lab.next_version("\"Hello\"", "\"Welcome\"");
+    let served = || {
+        let version = |name| lab.prod(name)["version"].as_str().unwrap().to_owned();
+        [version("greet-stateful"), version("greet-stateless")]
+    };
+    let last = || lab.release(&["status", "--json"]).success().json()["last_move"].clone();
+
+    refuse(&lab, 1);
+    let partial = lab.release(&["promote"]).exits(1).stdout();
+    assert!(partial.contains("not now") && partial.contains("v1 → v2"), "{partial}");
+    let mut apart = served();
+    apart.sort();
+    assert_eq!(apart, ["1", "2"]);
+    let told = last();
+    assert_eq!((&told["operation"], &told["left"][0]["goes"]), (&"promote".into(), &"v2".into()));
+    let text = lab.release(&["status"]).success().stdout();
+    assert!(
+        text.contains("not all followed") && text.contains("serves v1 instead of v2"),
+        "{text}"
+    );
+
+    // The rest follows, and is one release with what went before.
+    lab.release(&["complete"]).success();
+    assert_eq!(served(), ["2", "2"]);
+    assert_eq!(last()["left"], serde_json::json!([]));
+    let refused = lab.release(&["complete"]).exits(3).stderr();
+    assert!(refused.contains("the last move left nothing behind"), "{refused}");
+    lab.run(&["rollback", "greet"]).success();
+    assert_eq!(served(), ["1", "1"]);
+
+    // Taken back instead, by a key; and brought together by another.
+    refuse(&lab, 1);
+    let labs = lab.checkout.labs();
+    let mut console = Console::open(&lab.sandbox, 120, 40, &["--labs", &labs]);
+    console.shows("● tail").shows("prod").keys("3").shows("all together since rollback");
+    console.keys("P").shows("not now").shows("not all followed promote");
+    console.shows("serves v1 instead of v2").shows("T brings them after it");
+    console.keys("u").shows("all together since undo");
+    assert_eq!(served(), ["1", "1"]);
+    refuse(&lab, 1);
+    console.keys("P").shows("not all followed promote");
+    console.keys("T").shows("all together since promote");
+    assert_eq!(served(), ["2", "2"]);
+    console.keys("u").shows("all together since undo");
+    assert_eq!(served(), ["1", "1"], "both parts were one promotion");
+    console.keys("q");
+    assert_eq!(console.ends(), 0);
 }

@@ -377,6 +377,8 @@ pub enum ReleaseCommand {
     },
     /// Give all of the traffic to the canary, or to the newest version.
     Promote,
+    /// Bring the functions and stages after the last move that it did not reach.
+    Complete,
     /// Take the traffic back: from the canary, or to the version before.
     Rollback {
         /// Go back once more after a rollback.

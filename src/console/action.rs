@@ -143,6 +143,7 @@ actions! {
     NudgeUpTen "nudge-up-ten" "10% more" Prod On(&[Release]), "Give the canary ten percent more";
     NudgeDownTen "nudge-down-ten" "10% less" Prod On(&[Release]), "Give the canary ten percent less";
     Promote "promote" "promote" Prod On(&[Release]), "Give all of prod to the canary";
+    Complete "complete" "the rest" Prod On(&[Release]), "Bring the functions and stages after the last move that it did not reach";
     EditGateway "edit-gateway" "edit" Changes On(&[Gateway]), "Edit the selected stage or usage plan, with a preview of the patch";
     SwitchDeployment "switch-deployment" "switch" Prod On(&[Gateway]), "Let the stage serve the selected deployment";
     Redeploy "redeploy" "redeploy" Prod On(&[Gateway]), "Deploy the API's current definition to the stage";

@@ -480,6 +480,7 @@ async fn released(
         }
         ReleaseOperation::Shift(percent) => release::shift(engine, blueprint, *percent).await,
         ReleaseOperation::Promote => release::promote(engine, blueprint).await,
+        ReleaseOperation::Complete => release::complete(engine, blueprint).await,
         // From what the screen shows: one guarded call per function and none before it.
         ReleaseOperation::Rollback => match shown {
             Some(status) => release::rollback_from(engine, blueprint, status).await,

@@ -307,6 +307,7 @@ pub fn status() -> LabStatus {
         })
         .collect();
     LabStatus {
+        last_move: None,
         events: labdeck_ops::status::Events::default(),
         access: labdeck_ops::status::Access::default(),
         lab: "shop".to_owned(),

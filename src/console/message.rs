@@ -183,6 +183,8 @@ pub enum ReleaseOperation {
     Shift(f64),
     /// Give all to the canary.
     Promote,
+    /// Bring what the last move did not reach after it.
+    Complete,
     /// Take `prod` back.
     Rollback,
     /// Take the last move back.
@@ -195,7 +197,7 @@ impl ReleaseOperation {
         match self {
             Self::Publish { .. } => Danger::Changes,
             Self::Rollback | Self::Undo => Danger::TakesBack,
-            Self::Shift(_) | Self::Promote => Danger::Prod,
+            Self::Shift(_) | Self::Promote | Self::Complete => Danger::Prod,
         }
     }
 
@@ -205,6 +207,7 @@ impl ReleaseOperation {
             Self::Publish { .. } => "publish".to_owned(),
             Self::Shift(percent) => format!("shift to {percent}%"),
             Self::Promote => "promote".to_owned(),
+            Self::Complete => "complete".to_owned(),
             Self::Rollback => "rollback".to_owned(),
             Self::Undo => "undo".to_owned(),
         }

@@ -79,6 +79,11 @@ impl Operator {
         serde_json::from_str(&answer.body).unwrap_or_default()
     }
 
+    /// Sets the faults of the cloud in place of those before (`docs/architecture.md`).
+    pub fn faults(&self, faults: &Value) {
+        self.admin("PUT", &faults.to_string());
+    }
+
     /// Lets the next call of an operation wait until [`Operator::go_on`].
     pub fn pause(&self, service: &str, operation: &str) {
         let fault = serde_json::json!([

@@ -7,6 +7,7 @@ pub mod foreign;
 pub mod gateway;
 pub mod http;
 pub mod screen;
+pub mod sdk;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

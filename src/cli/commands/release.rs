@@ -32,6 +32,7 @@ pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> R
         }
         ReleaseCommand::Shift { percent } => release::shift(&engine, &blueprint, percent).await?,
         ReleaseCommand::Promote => release::promote(&engine, &blueprint).await?,
+        ReleaseCommand::Complete => release::complete(&engine, &blueprint).await?,
         ReleaseCommand::Rollback { further } => {
             release::rollback(&engine, &blueprint, further).await?
         }
@@ -65,6 +66,7 @@ fn told_as(command: &ReleaseCommand) -> String {
         ReleaseCommand::Publish { .. } => "publishing versions".to_owned(),
         ReleaseCommand::Shift { percent } => format!("shifting {percent}% of the traffic"),
         ReleaseCommand::Promote => "promoting the release".to_owned(),
+        ReleaseCommand::Complete => "bringing the release together".to_owned(),
         ReleaseCommand::Rollback { .. } => "taking back the release".to_owned(),
         ReleaseCommand::Undo => "undoing the last move".to_owned(),
         ReleaseCommand::Canary(_) => "running a guarded canary".to_owned(),
@@ -81,9 +83,10 @@ fn danger_of(command: &ReleaseCommand) -> Danger {
         ReleaseCommand::Prune { .. } => Danger::Deletes,
         ReleaseCommand::Publish { .. } => Danger::Changes,
         ReleaseCommand::Rollback { .. } | ReleaseCommand::Undo => Danger::TakesBack,
-        ReleaseCommand::Shift { .. } | ReleaseCommand::Promote | ReleaseCommand::Canary(_) => {
-            Danger::Prod
-        }
+        ReleaseCommand::Shift { .. }
+        | ReleaseCommand::Promote
+        | ReleaseCommand::Complete
+        | ReleaseCommand::Canary(_) => Danger::Prod,
     }
 }
 
@@ -113,6 +116,9 @@ fn text(live: &LabStatus) -> Vec<String> {
     let mut text = Vec::new();
     for function in &live.functions {
         text.extend(function_text(function));
+    }
+    if let Some(last) = &live.last_move {
+        text.extend(show::last_move(&live.lab, last));
     }
     for api in &live.apis {
         for stage in &api.stages {

@@ -3,6 +3,7 @@
 use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::release::outcome::ReleaseOutcome;
+use labdeck_ops::release::{LastMove, LeftStage};
 use labdeck_ops::request::burst::Bucket;
 use labdeck_ops::request::exchange::{BurstSummary, Exchange, Verdict};
 use labdeck_ops::request::{Outcome, Row};
@@ -140,6 +141,27 @@ pub fn release(outcome: &ReleaseOutcome) -> Vec<String> {
     }
     text.extend(outcome.problems.iter().map(|problem| format!("problem: {problem}")));
     text.push(format!("{}: {} in {:.0} ms", outcome.lab, outcome.operation, outcome.millis));
+    text
+}
+
+/// The last move over all functions, and what it left behind.
+pub fn last_move(lab: &str, last: &LastMove) -> Vec<String> {
+    let by = if last.by.is_empty() { String::new() } else { format!(" by {}", last.by) };
+    if last.is_whole() {
+        return vec![format!("last move: {}{by}, all together", last.operation)];
+    }
+    let mut text = vec![format!("last move: {}{by}, not all followed", last.operation)];
+    let functions = last.left.iter().map(|left| {
+        format!("    {} serves {} instead of {}", left.function, left.serves, left.goes)
+    });
+    let stages = last.stages.iter().map(|left| {
+        let LeftStage { api, stage, serves, goes } = left;
+        format!("    {api} {stage} serves deployment {serves} instead of {goes}")
+    });
+    text.extend(functions.chain(stages));
+    text.push(format!(
+        "    labdeck release {lab} complete brings them after it, labdeck release {lab} undo takes it back"
+    ));
     text
 }
 

@@ -23,6 +23,7 @@ use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_ops::canary::CanaryView;
 use labdeck_ops::checks::CheckResult;
+use labdeck_ops::release::LastMove;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::status::{AliasStatus, FunctionStatus, LabStatus};
 
@@ -332,6 +333,11 @@ impl State {
     /// Name of the alias that releases move (`prod`), from the blueprint.
     pub fn release_alias(&self) -> &str {
         self.blueprint().and_then(|blueprint| blueprint.released_alias()).unwrap_or("prod")
+    }
+
+    /// The last move of the release, where it did not reach all that it was to reach.
+    pub fn apart(&self) -> Option<&LastMove> {
+        self.status()?.last_move.as_ref().filter(|last| !last.is_whole())
     }
 
     /// The release alias of every function that has one.

@@ -47,6 +47,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::NudgeUpTen => work::nudge(state, 10.0),
         Action::NudgeDownTen => work::nudge(state, -10.0),
         Action::Promote => work::release(state, ReleaseOperation::Promote),
+        Action::Complete => work::release(state, ReleaseOperation::Complete),
         Action::History => versions::history(state),
         Action::Prune => versions::prune(state),
         Action::Canary => canary::begin(state),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use labdeck_lab::Blueprint;
+use labdeck_ops::canary::Command;
 
 use super::danger;
 use crate::action::Screen;
@@ -205,6 +206,9 @@ pub fn release_now(state: &mut State, operation: ReleaseOperation) -> Vec<Effect
         ReleaseOperation::Rollback if aliases.iter().all(|alias| alias.rollback.is_none()) => {
             Some("there is no earlier version to roll back to")
         }
+        ReleaseOperation::Complete if state.apart().is_none() => {
+            Some("the last move left nothing behind")
+        }
         ReleaseOperation::Undo if aliases.iter().all(|alias| !alias.can_undo) => {
             Some("there is no move to undo")
         }
@@ -213,6 +217,10 @@ pub fn release_now(state: &mut State, operation: ReleaseOperation) -> Vec<Effect
     if let Some(nothing) = nothing {
         state.notes.say(state.now_ms, Tone::Info, nothing);
         return Vec::new();
+    }
+    // Whoever guards a canary here promotes it: it would take the move for somebody else's.
+    if operation == ReleaseOperation::Promote && state.guarded().is_some() {
+        return vec![Effect::Tell(Command::Promote)];
     }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     state.releasing = Some(operation.clone());

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::paint::{self, Pen, bar, version};
-use crate::action::Action;
+use crate::action::{Action, Screen};
 use crate::state::Panel;
 use crate::text;
 use crate::theme::Meaning;
@@ -27,6 +27,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let columns = usize::from(inner.width);
     let mut lines: Vec<Line> = Vec::new();
     let mut rollback = super::canary::lines(pen, columns);
+    rollback.extend(last_move_lines(pen, columns));
     rollback.extend(rollback_line(pen, columns));
     // The rollback line is always visible: `R` acts on what it says.
     let room = usize::from(inner.height).saturating_sub(rollback.len());
@@ -114,6 +115,43 @@ fn function_lines(
             pen.span(text::right(&text::percent(*share), 6), Meaning::Canary),
         ]));
     }
+    lines
+}
+
+/// The last move of the lab as a whole, and what it did not reach.
+fn last_move_lines(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
+    let state = pen.state;
+    let Some(last) = state.status().and_then(|status| status.last_move.as_ref()) else {
+        return Vec::new();
+    };
+    let at = i64::try_from(last.at_ms).unwrap_or(i64::MAX);
+    let ago = text::span((state.now_ms - at).max(0));
+    let by = if last.by.is_empty() { String::new() } else { format!(" by {}", last.by) };
+    let words = format!("{} {ago} ago{by}", last.operation);
+    let room = columns.saturating_sub(2);
+    if state.apart().is_none() {
+        if state.screen != Screen::Release {
+            return Vec::new();
+        }
+        let words = format!("all together since {words}");
+        return vec![pen.line(format!("  {}", text::fit(&words, room)), Meaning::Muted)];
+    }
+    let words = format!("not all followed {words}");
+    let mut lines = vec![pen.line(format!("  {}", text::fit(&words, room)), Meaning::Danger)];
+    let functions = last.left.iter().map(|left| {
+        let name = super::logline::short_name(pen, &left.function);
+        format!("{name} serves {} instead of {}", left.serves, left.goes)
+    });
+    let stages = last.stages.iter().map(|left| {
+        format!("{} {} serves {} instead of {}", left.api, left.stage, left.serves, left.goes)
+    });
+    lines.extend(functions.chain(stages).map(|words| {
+        let words = text::fit(&words, room.saturating_sub(2)).into_owned();
+        pen.line(format!("    {words}"), Meaning::Warn)
+    }));
+    let mut keys = vec![Span::raw("    ")];
+    keys.extend(pen.hint(&state.keys(Action::Complete), "brings them after it"));
+    lines.push(Line::from(keys));
     lines
 }
 

@@ -129,6 +129,7 @@ fn useful(state: &State, action: Action) -> bool {
         Action::KeepDrift => state.how().keep_drift || drifts(state),
         Action::DeployAll | Action::DestroyAll => state.labs.len() > 1,
         Action::ClearFilter => has(Facts::FILTERED),
+        Action::Complete => state.apart().is_some(),
         Action::Promote
         | Action::NudgeUp
         | Action::NudgeDown
@@ -253,6 +254,9 @@ pub fn hints(state: &State) -> Vec<(String, Action)> {
         order.push(Action::Back);
     }
     order.push(Action::EndChaos);
+    if state.screen == Screen::Release {
+        order.push(Action::Complete);
+    }
     order.push(Action::Rollback);
     order.push(Action::Undo);
     let active = state.keymap.active(mode, facts);

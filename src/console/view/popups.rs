@@ -303,8 +303,9 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         ),
         Asked::Canary => (
             format!("guarded canary of {}", state.release_alias()),
-            "steps in percent, how long each holds, and request@rate for traffic of its own. It goes \
-             back by itself when the new version is worse."
+            "steps in percent, how long each holds, request@rate for traffic of its own; limit=5 \
+             confidence=99 tolerance=5 slowdown=1.25 alarm=NAME go over the lab's. It goes back by \
+             itself when the new version is worse."
                 .to_owned(),
             "5,25,50 30s hello@10",
         ),

@@ -85,6 +85,16 @@ impl Guard {
         self.plan.steps.get(step).copied().unwrap_or(100.0)
     }
 
+    /// The share that a decision gives the canary, in percent.
+    pub(super) fn percent_of(&self, decision: &Decision) -> f64 {
+        match decision {
+            Decision::Step(step) => self.percent(*step),
+            Decision::Promote => 100.0,
+            Decision::RollBack(_) | Decision::Abort => 0.0,
+            Decision::Leave => self.percent(self.step),
+        }
+    }
+
     /// The splits that are live now: function, stable version, canary, its share (0.0–1.0).
     pub fn watch<'a>(
         &mut self,
@@ -152,7 +162,9 @@ impl Guard {
                     self.phase = Phase::Holding;
                 }
             }
-            Command::Skip | Command::Abort | Command::Leave => self.command = Some(command),
+            Command::Skip | Command::Promote | Command::Abort | Command::Leave => {
+                self.command = Some(command);
+            }
         }
     }
 
@@ -184,6 +196,7 @@ impl Guard {
             Some(Command::Abort) => return Some(Decision::Abort),
             Some(Command::Leave) => return Some(Decision::Leave),
             Some(Command::Skip) => return Some(self.next()),
+            Some(Command::Promote) => return Some(Decision::Promote),
             _ => {}
         }
         if let Some(reason) = self.breach() {

@@ -120,6 +120,9 @@ fn a_person_pauses_goes_on_skips_and_aborts() {
     guard.arrived(2, T0 + 60_300);
     guard.command(Command::Skip);
     assert_eq!(guard.decide(T0 + 60_400), Some(Decision::Promote));
+    guard.arrived(0, T0 + 60_410);
+    guard.command(Command::Promote);
+    assert_eq!(guard.decide(T0 + 60_420), Some(Decision::Promote), "from any step");
     guard.command(Command::Abort);
     assert_eq!(guard.decide(T0 + 60_500), Some(Decision::Abort));
     guard.ended(End::Aborted);

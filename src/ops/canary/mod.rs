@@ -13,6 +13,7 @@ mod alarms;
 mod guard;
 mod run;
 pub mod simulate;
+mod standing;
 mod traffic;
 pub mod words;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Resume,
     /// Goes to the next step now, whatever is known; after the last one, promotes.
     Skip,
+    /// Gives the canary everything now, whatever is known.
+    Promote,
     /// Takes the canary back.
     Abort,
     /// Stops guarding; the split stays, and can be resumed.

@@ -1,9 +1,11 @@
 //! Feeds the guard and carries its decisions out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::{Canary, Traffic};
@@ -13,15 +15,15 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Decision, Guard, Telemetry};
+use super::standing::{self, Found, Standing};
 use super::traffic::Steady;
 use super::{CanaryView, Command, End, Phase, alarms};
 use crate::engine::Engine;
 use crate::history::{self, now_ms};
-use crate::live;
 use crate::release::mark::Mark;
 use crate::release::outcome::ReleaseOutcome;
-use crate::release::pointer::{Pointer, Split};
-use crate::release::{self, Begun, Scope, split_of};
+use crate::release::pointer::Split;
+use crate::release::{self, Begun, Scope};
 use crate::status::{self, LabStatus};
 
 /// How often it is looked whether the step is over.
@@ -62,12 +64,24 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<CanaryView> {
     let mut course = Course::begin(engine, blueprint, start).await?;
+    let mut told = Told { tell, last: None };
+    let first = course.guard.phase().1;
+    if let Err(failure) = course.give_step(first, course.watched_since_ms).await {
+        if course.left.iter().all(|left| left.split.canary.is_none()) {
+            return Err(failure);
+        }
+        // It has reached some of the functions: the others are tried again, or it is taken back.
+        course.guard.moving(format!("to {}% ({failure})", course.guard.view().percent()));
+        told.tell(&course.guard);
+        course.carry_out(Decision::Step(first), &cancel, &mut told).await;
+    }
     let groups = history::groups(blueprint);
     let (_tail, mut tail) =
         Tail::start(Arc::clone(&engine.target), groups, course.watched_since_ms);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = Told { tell, last: None };
+    // Reading aliases and alarms takes as long as it takes; log lines are judged meanwhile.
+    let mut look: Option<BoxFuture<'_, Seen>> = None;
     loop {
         told.tell(&course.guard);
         tokio::select! {
@@ -79,7 +93,16 @@ pub async fn run(
             }
             () = cancel.cancelled() => course.guard.command(Command::Leave),
             message = tail.recv() => course.hear(message),
-            _ = ticks.tick() => course.look().await,
+            Some(seen) = async { Some(look.as_mut()?.await) }, if look.is_some() => {
+                look = None;
+                course.seen(seen);
+            }
+            _ = ticks.tick() => {
+                course.count();
+                if look.is_none() && course.looked.elapsed() >= LOOK_EVERY {
+                    look = Some(course.look().boxed());
+                }
+            }
         }
         let now = now_ms();
         if let Some(decision) = course.guard.decide(now) {
@@ -87,7 +110,9 @@ pub async fn run(
                 course.guard.moving(course.guard.words(&decision));
                 told.tell(&course.guard);
             }
-            course.carry_out(decision, &cancel).await;
+            // What is being read is from before the move.
+            look = None;
+            course.carry_out(decision, &cancel, &mut told).await;
         }
         if matches!(course.guard.phase().0, Phase::Ended(_)) {
             let view = course.guard.view();
@@ -117,6 +142,12 @@ impl Told<'_> {
     }
 }
 
+/// What was read beside the log lines.
+struct Seen {
+    aliases: Result<Found>,
+    alarms: Result<BTreeMap<String, String>>,
+}
+
 /// A canary on its way.
 struct Course<'a> {
     engine: &'a Engine,
@@ -126,6 +157,8 @@ struct Course<'a> {
     guard: Guard,
     /// The release as it was read after the last move.
     status: LabStatus,
+    /// What the last move of this canary left.
+    left: Vec<Standing>,
     begun_ms: u64,
     watched_since_ms: i64,
     traffic: Option<Steady>,
@@ -162,35 +195,48 @@ impl<'a> Course<'a> {
             Some(traffic) => Some(Steady::start(engine, blueprint, &stage, traffic).await?),
             None => None,
         };
-        let since = begun.as_ref().map_or(now, |Begun { at_ms, .. }| {
-            i64::try_from(*at_ms).unwrap_or(now).clamp(now - LOOK_BACK_MS, now)
+        let since = begun.as_ref().map_or(now, |Begun { mark, .. }| {
+            i64::try_from(mark.step_ms).unwrap_or(now).clamp(now - LOOK_BACK_MS, now)
         });
         let begun_ms = begun.as_ref().map_or(now as u64, |begun| begun.mark.begun_ms);
         let guard = Guard::new(&blueprint.name, plan.clone(), step, now);
-        let mut course = Self {
+        let left = standing::of(&status, &scope.alias);
+        Ok(Self {
             engine,
             blueprint,
             plan,
             scope,
             guard,
             status,
+            left,
             begun_ms,
             watched_since_ms: since,
             traffic,
             looked: Instant::now(),
-        };
-        course.give_step(step, since).await?;
-        Ok(course)
+        })
     }
 
     /// Gives the canary the share of a step. Where it has it already, the mark is written: whoever
     /// guards it elsewhere sees that somebody else does now.
     async fn give_step(&mut self, step: usize, since_ms: i64) -> Result<()> {
-        let mark = Mark::new(&self.plan, step, self.begun_ms);
+        let step_ms = u64::try_from(since_ms).unwrap_or_default();
+        let mark = Mark::new(&self.plan, step, self.begun_ms, step_ms);
         let outcome =
             release::guarded_from(self.engine, self.blueprint, &self.status, &mark).await?;
+        let failed = whole(&outcome);
+        let failed_at = |name: &str| {
+            let part = outcome.moves.iter().find(|one| one.function == name);
+            part.is_some_and(|one| one.failure.is_some())
+        };
         self.status = status::read_releases(self.engine, self.blueprint).await?;
-        whole(&outcome)?;
+        // Of a function that was not reached, what was left there before still counts.
+        for now in standing::of(&self.status, &self.scope.alias) {
+            match self.left.iter_mut().find(|left| left.function == now.function) {
+                Some(left) if !failed_at(&now.function) => *left = now,
+                _ => {}
+            }
+        }
+        failed?;
         self.watch(since_ms);
         self.guard.arrived(step, now_ms());
         Ok(())
@@ -225,69 +271,57 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Reads the aliases and the alarms, when it is time.
-    async fn look(&mut self) {
+    /// Tells the guard what was sent.
+    fn count(&mut self) {
         if let Some(traffic) = &self.traffic {
             self.guard.sent(traffic.counts());
         }
-        if self.looked.elapsed() < LOOK_EVERY {
-            return;
-        }
+    }
+
+    /// Reads the aliases and the alarms.
+    fn look(&mut self) -> impl Future<Output = Seen> + Send + 'static {
         self.looked = Instant::now();
-        // What can't be read now is read the next time; decisions are guarded by revision ids.
-        if let Ok(Some(reason)) = self.taken_over().await {
+        let (target, alias) = (Arc::clone(&self.engine.target), self.scope.alias.clone());
+        let (left, names) = (self.left.clone(), self.plan.alarms.clone());
+        async move {
+            let aliases = standing::compare(&target, &alias, &left, Split::clone).await;
+            let alarms = alarms::states(&target, &names).await;
+            Seen { aliases, alarms }
+        }
+    }
+
+    /// What can't be read now is read the next time; decisions are guarded by revision ids.
+    fn seen(&mut self, seen: Seen) {
+        if let Ok(Found::Moved(reason)) = seen.aliases {
             self.guard.ended(End::TakenOver { reason });
             return;
         }
         // Unknown until they can be read again.
-        let states = alarms::states(&self.engine.target, &self.plan.alarms).await;
-        self.guard.alarms(states.unwrap_or_default());
+        self.guard.alarms(seen.alarms.unwrap_or_default());
     }
 
-    /// What somebody else did with the aliases, if anything.
-    async fn taken_over(&self) -> Result<Option<String>> {
-        let alias = &self.scope.alias;
-        let read = self.splits().map(|(function, split)| async move {
-            let aliases = live::aliases(&self.engine.target, &function).await?;
-            let found = aliases.into_iter().find(|one| one.name() == Some(alias.as_str()));
-            Ok::<_, Failure>((function, split, found))
-        });
-        for (function, left, found) in try_join_all(read).await? {
-            let Some(found) = found else {
-                return Ok(Some(format!("alias {alias} of {function} is gone")));
-            };
-            let now = split_of(found.function_version(), found.routing_config());
-            let by = Pointer::parse(found.description().unwrap_or_default()).1;
-            let who = |pointer: &Option<Pointer>| {
-                let name = pointer.as_ref().map(|p| p.by.clone()).filter(|by| !by.is_empty());
-                name.unwrap_or_else(|| "somebody".to_owned())
-            };
-            if !now.same(&left) {
-                return Ok(Some(format!(
-                    "{} moved {alias} of {function}: the canary left {left}, it serves {now}",
-                    who(&by)
-                )));
-            }
-            let known = self.at_ms(&function);
-            let there = by.as_ref().map(|pointer| pointer.at_ms);
-            if let (Some(known), Some(there)) = (known, there)
-                && there > known
-            {
-                return Ok(Some(format!("{} guards it now", who(&by))));
+    /// After a move that failed: what somebody else did with the aliases, if anything. What the move did
+    /// reach is its own.
+    async fn taken_over(&mut self, decision: &Decision) -> Result<Option<String>> {
+        let percent = self.guard.percent_of(decision);
+        let meant = |from: &Split| standing::meant(decision, percent, from);
+        let (target, alias) = (&self.engine.target, &self.scope.alias);
+        match standing::compare(target, alias, &self.left, meant).await? {
+            Found::Moved(reason) => Ok(Some(reason)),
+            Found::Own(own) => {
+                self.left = own;
+                Ok(None)
             }
         }
-        Ok(None)
-    }
-
-    /// When the function's alias was last moved, as far as it was read.
-    fn at_ms(&self, function: &str) -> Option<u64> {
-        let function = self.status.functions.iter().find(|one| one.name == function)?;
-        let alias = function.alias(&self.scope.alias)?;
-        alias.pointer.as_ref().map(|pointer| pointer.at_ms)
     }
 
     /// Carries a decision out, however often it has to be tried.
-    async fn carry_out(&mut self, decision: Decision, cancel: &CancellationToken) {
+    async fn carry_out(
+        &mut self,
+        decision: Decision,
+        cancel: &CancellationToken,
+        told: &mut Told<'_>,
+    ) {
         let back = matches!(decision, Decision::RollBack(_) | Decision::Abort);
         let mut tries = 0;
         loop {
@@ -297,7 +331,7 @@ impl<'a> Course<'a> {
             };
             tries += 1;
             // Revision ids may change without a move: then what was read is read again below.
-            if let Ok(Some(reason)) = self.taken_over().await {
+            if let Ok(Some(reason)) = self.taken_over(&decision).await {
                 return self.guard.ended(End::TakenOver { reason });
             }
             if !back && tries >= TRIES {
@@ -306,7 +340,9 @@ impl<'a> Course<'a> {
                 return self.guard.paused(reason);
             }
             let words = self.guard.words(&decision);
-            self.guard.moving(format!("{words} (tried {tries} times: {failure})"));
+            let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+            self.guard.moving(format!("{words} (tried {times}: {failure})"));
+            told.tell(&self.guard);
             let pause = Duration::from_millis(250 << tries.min(4));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -51,6 +51,49 @@ pub fn traffic(text: &str) -> Result<Traffic, String> {
     read().ok_or_else(|| "traffic is NAME@RATE, 1 to 1000 requests a second".to_owned())
 }
 
+fn number(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').parse::<f64>().ok().filter(|number| fits(*number));
+    number.ok_or_else(|| format!("expected {expected}"))
+}
+
+/// How sure a verdict is, in percent.
+///
+/// # Errors
+/// What is expected.
+pub fn confidence(text: &str) -> Result<f64, String> {
+    number(text, |n| (50.0..=99.999).contains(&n), "a percentage from 50 to 99.999")
+}
+
+/// The highest share of failed invocations, in percent; 0 for no such limit.
+///
+/// # Errors
+/// What is expected.
+pub fn error_limit(text: &str) -> Result<f64, String> {
+    number(text, |n| (0.0..=99.999).contains(&n), "a percentage from 0 to 99.999")
+}
+
+/// A tolerance in percentage points.
+///
+/// # Errors
+/// What is expected.
+pub fn points(text: &str) -> Result<f64, String> {
+    number(text, |n| (0.01..=100.0).contains(&n), "a number from 0.01 to 100")
+}
+
+/// How many times longer than the stable version's p95 is slow.
+///
+/// # Errors
+/// What is expected.
+pub fn factor(text: &str) -> Result<f64, String> {
+    number(text, |n| (1.01..=100.0).contains(&n), "a number from 1.01 to 100")
+}
+
+/// What `alarm=` names: nothing for `none`.
+fn alarms(text: &str) -> Vec<String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "none");
+    names.map(str::to_owned).collect()
+}
+
 /// A plan in one line: `5,25,50 30s`, and `hello@10` behind it for traffic of its own.
 pub fn line(plan: &Canary) -> String {
     let steps: Vec<String> = plan.steps.iter().map(f64::to_string).collect();
@@ -70,10 +113,24 @@ pub fn of_line(text: &str, lab: &Canary) -> Result<Canary, String> {
     };
     let mut plan = Canary { steps: steps(first)?, traffic: None, ..lab.clone() };
     for word in words {
-        if word.contains('@') {
-            plan.traffic = Some(traffic(word)?);
-        } else {
-            plan.hold_s = hold(word)?;
+        let said = |what: &str, result: Result<f64, String>| {
+            result.map_err(|expected| format!("{what}: {expected}"))
+        };
+        match word.split_once('=') {
+            Some(("limit", text)) => {
+                let limit = said("limit", error_limit(text))?;
+                plan.error_limit = Some(limit).filter(|limit| *limit > 0.0);
+            }
+            Some(("confidence", text)) => plan.confidence = said("confidence", confidence(text))?,
+            Some(("tolerance", text)) => plan.tolerance = said("tolerance", points(text))?,
+            Some(("slowdown", text)) => plan.slowdown = said("slowdown", factor(text))?,
+            Some(("alarm", text)) => plan.alarms = alarms(text),
+            Some((other, _)) => {
+                let known = "limit, confidence, tolerance, slowdown and alarm";
+                return Err(format!("{other}= is not known; there are {known}"));
+            }
+            None if word.contains('@') => plan.traffic = Some(traffic(word)?),
+            None => plan.hold_s = hold(word)?,
         }
     }
     Ok(plan)
@@ -95,6 +152,12 @@ mod tests {
         assert_eq!(plan.traffic, Some(Traffic { request: "hello".into(), rate: 20 }));
         assert!((plan.confidence - 95.0).abs() < f64::EPSILON);
         assert_eq!(of_line(&line(&plan), &lab).unwrap(), plan);
+        let said = "10 1m limit=0 confidence=90 tolerance=2.5 slowdown=2 alarm=errors,late";
+        let plan = of_line(said, &lab).unwrap();
+        assert_eq!((plan.error_limit, plan.confidence, plan.tolerance), (None, 90.0, 2.5));
+        assert_eq!(plan.alarms, ["errors", "late"]);
+        let watched = Canary { alarms: vec!["errors".into()], ..lab.clone() };
+        assert_eq!(of_line("10 alarm=none", &watched).unwrap().alarms, Vec::<String>::new());
         assert_eq!(of_line(&line(&lab), &lab).unwrap(), lab);
     }
 
@@ -105,6 +168,10 @@ mod tests {
         }
         for text in ["hello", "hello@0", "hello@1001", "@5"] {
             assert!(traffic(text).is_err(), "{text}");
+        }
+        for text in ["limit=100", "confidence=100", "tolerance=0", "slowdown=1", "hop=3"] {
+            let refused = of_line(&format!("10 {text}"), &Canary::default()).unwrap_err();
+            assert!(refused.starts_with(text.split('=').next().unwrap()), "{refused}");
         }
         for text in ["0s", "2d", "", "s", "5w", "-1", "99999999999999999999d"] {
             assert!(hold(text).is_err(), "{text}");

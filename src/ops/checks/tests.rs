@@ -39,6 +39,7 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
         was_history: vec![],
         was_deployments: vec![],
         mark: None,
+        undoes: None,
         at_ms: 1,
         by: String::new(),
     });
@@ -53,6 +54,7 @@ fn live(versions: u32, serves: Split, last: Option<&str>) -> LabStatus {
         pointer,
     };
     LabStatus {
+        last_move: None,
         events: crate::status::Events::default(),
         access: crate::status::Access::default(),
         lab: "shop".into(),

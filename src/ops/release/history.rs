@@ -133,7 +133,7 @@ fn kept(function: &FunctionStatus, alias: &str) -> Vec<Happening> {
 }
 
 /// Lambda writes `2026-11-20T12:03:43.120+0000`, the audit RFC 3339.
-fn milliseconds(text: &str) -> Option<i64> {
+pub(super) fn milliseconds(text: &str) -> Option<i64> {
     let colon = match text.len().checked_sub(5).map(|at| text.split_at(at)) {
         Some((head, zone)) if zone.starts_with(['+', '-']) && !zone.contains(':') => {
             format!("{head}{}:{}", &zone[..3], &zone[3..])

@@ -1,4 +1,4 @@
-//! Releases: publish, shift, promote, rollback, undo.
+//! Releases: publish, shift, promote, rollback, undo, and the rest of what was cut short.
 //!
 //! All functions of a lab move together, side by side, with one guarded `UpdateAlias` each. The
 //! functions whose names end in `_from` take what was read already and make no call before it; the
@@ -16,14 +16,15 @@ pub mod versions;
 
 use std::time::Instant;
 
-use labdeck_aws::Result;
+use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 
 pub use annotate::annotate;
 pub(crate) use apply::split_of;
 use mark::Mark;
 use moves::Stamp;
-pub use moves::{Begun, Scope};
+pub(crate) use moves::last_move;
+pub use moves::{Begun, LastMove, Left, LeftStage, Scope};
 use outcome::ReleaseOutcome;
 pub(crate) use publish::wait_until_ready;
 
@@ -148,6 +149,24 @@ pub async fn rollback_from(
     let since = Instant::now();
     let moves = moves::rollback(status, &Scope::of(blueprint)?, &Stamp::now())?;
     apply::apply(&engine.target, moves, since).await
+}
+
+/// Brings what the last move left behind after it: functions whose call failed, stages that wait for
+/// them. They get the time of the move, so that rollback and undo take all of it.
+///
+/// # Errors
+/// Refused when nothing was left behind; Conflict when somebody else moved an alias meanwhile.
+pub async fn complete(engine: &Engine, blueprint: &Blueprint) -> Result<ReleaseOutcome> {
+    let since = Instant::now();
+    let status = status::read_releases(engine, blueprint).await?;
+    let rest = moves::rest(&status, &Scope::of(blueprint)?, &Stamp::now().by)?;
+    let Some(rest) = rest else {
+        let what = format!("bringing the release of lab {} together", blueprint.name);
+        let why = "the last move left nothing behind";
+        return Err(Failure::new(FailureKind::Refused, what, why)
+            .next(format!("see what is there: labdeck release {} status", blueprint.name)));
+    };
+    apply::apply(&engine.target, rest, since).await
 }
 
 /// Puts the release back to exactly what it was before the last move, weights included. Undoing an

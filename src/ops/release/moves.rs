@@ -5,14 +5,18 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::Follows;
 
 use super::annotate::{api_name, newest_move, undoable};
-use super::pointer::{Earlier, HISTORY_LIMIT, Placed, Pointer, Split, percent, version_name};
+use super::pointer::{Earlier, Placed, Pointer, Split};
 use crate::status::{AliasStatus, ApiStatus, FunctionStatus, LabStatus};
 
 mod back;
 mod canary;
+mod forward;
+mod rest;
 
 pub use back::{rest_of_rollback, rollback};
 pub use canary::{Begun, begun, guarded, refuse_second};
+pub use forward::{promote, shift};
+pub use rest::{LastMove, Left, LeftStage, last_move, rest};
 
 /// What a release of a lab is about: the alias that moves, and the stages behind it.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,153 +167,6 @@ pub struct Moves {
     pub stages: Vec<StageMove>,
 }
 
-/// Shifts `share` percent of the traffic to the newest published version.
-pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Result<Moves> {
-    let operation = format!("shift {}%", percent(share / 100.0));
-    let what =
-        format!("shifting {}% of {} of lab {}", percent(share / 100.0), scope.alias, status.lab);
-    let weight = (share * 100.0).round() / 10_000.0;
-    if !share.is_finite() || !(0.0..=100.0).contains(&share) || (share > 0.0 && weight == 0.0) {
-        let why = format!("{share} is not a percentage that an alias can have");
-        return Err(Failure::new(FailureKind::Invalid, what, why)
-            .next("give a number from 0 to 100; the finest step is 0.01"));
-    }
-    if (weight - 1.0).abs() < f64::EPSILON {
-        return promote(status, scope, stamp);
-    }
-    let live = aliases(status, scope, &what)?;
-    let targets: Vec<(Split, Option<String>)> = live
-        .iter()
-        .map(|(function, alias)| {
-            if weight == 0.0 {
-                (Split::alone(&alias.version), None)
-            } else {
-                canary_of(function, alias, weight)
-            }
-        })
-        .collect();
-    if live.iter().zip(&targets).all(|((_, alias), (to, _))| to.same(&alias.split())) {
-        if weight == 0.0 || live.iter().any(|(_, alias)| alias.canary.is_some()) {
-            return Ok(unchanged(status, operation, &live, "it is that way already"));
-        }
-        let why = reasons(&live, &targets);
-        return Err(Failure::new(FailureKind::Refused, what, why).next(format!(
-            "change and deploy the lab, then publish: labdeck release {} publish",
-            status.lab
-        )));
-    }
-    for ((function, _), (to, _)) in live.iter().zip(&targets) {
-        refuse_unlike(status, function, to, &what)?;
-    }
-    let changes = live
-        .iter()
-        .zip(targets)
-        .map(|((function, alias), (to, note))| {
-            let history = alias.trusted().map(|p| p.history.clone()).unwrap_or_default();
-            change("shift", function, alias, to, history, Vec::new(), note, stamp)
-        })
-        .collect();
-    Ok(moves(status, operation, changes, Vec::new(), Vec::new()))
-}
-
-/// Lambda splits traffic between versions of the same role and dead-letter queue alone ("Lambda
-/// function aliases").
-fn refuse_unlike(
-    status: &LabStatus,
-    function: &FunctionStatus,
-    to: &Split,
-    what: &str,
-) -> Result<()> {
-    let version = |number: &str| function.versions.iter().find(|v| v.version == number);
-    let Some((canary, _)) = &to.canary else { return Ok(()) };
-    let (Some(stable), Some(new)) = (version(&to.stable), version(canary)) else { return Ok(()) };
-    let unlike = match () {
-        () if stable.role != new.role => "execution role",
-        () if stable.dead_letter != new.dead_letter => "dead-letter queue",
-        () => return Ok(()),
-    };
-    let why = format!(
-        "{} and {} of {} differ in their {unlike}, and Lambda splits no traffic between such versions",
-        version_name(&to.stable),
-        version_name(canary),
-        function.name
-    );
-    Err(Failure::new(FailureKind::Refused, what, why)
-        .next(format!("give it everything at once: labdeck release {} promote", status.lab)))
-}
-
-/// The newest published version beside the stable one, or the stable one alone and why.
-fn canary_of(
-    function: &FunctionStatus,
-    alias: &AliasStatus,
-    weight: f64,
-) -> (Split, Option<String>) {
-    match newer(function, &alias.version) {
-        Ok(version) => {
-            let canary = Some((version, weight));
-            (Split { stable: alias.version.clone(), canary }, None)
-        }
-        Err(reason) => (alias.split(), Some(reason)),
-    }
-}
-
-/// The newest published version, when it is newer than `stable`.
-fn newer(function: &FunctionStatus, stable: &str) -> Result<String, String> {
-    let Ok(current) = stable.parse::<u64>() else {
-        return Err(format!("the alias follows {stable}, not a published version"));
-    };
-    let newest = function.versions.iter().filter_map(|v| v.version.parse::<u64>().ok()).max();
-    match newest {
-        Some(version) if version > current => Ok(version.to_string()),
-        _ => Err(format!("nothing newer than v{current} is published")),
-    }
-}
-
-/// Gives all of the alias to the canary, or to the newest version, and the newest API deployment
-/// with it.
-pub fn promote(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
-    let what = format!("promoting {} of lab {}", scope.alias, status.lab);
-    let live = aliases(status, scope, &what)?;
-    let split = live.iter().any(|(_, alias)| alias.canary.is_some());
-    let targets: Vec<(Split, Option<String>)> = live
-        .iter()
-        .map(|(function, alias)| match &alias.canary {
-            Some((canary, _)) => (Split::alone(canary), None),
-            None if split => (Split::alone(&alias.version), Some("it has no canary".to_owned())),
-            None => match newer(function, &alias.version) {
-                Ok(version) => (Split::alone(version), None),
-                Err(reason) => (Split::alone(&alias.version), Some(reason)),
-            },
-        })
-        .collect();
-    let stages = newest_deployments(status, scope);
-    let moved = live.iter().zip(&targets).any(|((_, alias), (to, _))| !to.same(&alias.split()));
-    if !moved && stages.is_empty() {
-        return Err(Failure::new(FailureKind::Refused, what, reasons(&live, &targets)).next(
-            format!(
-                "change and deploy the lab, then publish: labdeck release {} publish",
-                status.lab
-            ),
-        ));
-    }
-    let changes = live
-        .iter()
-        .zip(targets)
-        .map(|((function, alias), (to, note))| {
-            let before = placed_before(&stages, &function.name);
-            let mut history = vec![Earlier {
-                version: alias.version.clone(),
-                replaced_ms: stamp.at_ms,
-                deployments: before.clone(),
-            }];
-            history.extend(alias.trusted().map(|p| p.history.clone()).unwrap_or_default());
-            history.truncate(HISTORY_LIMIT);
-            change("promote", function, alias, to, history, before, note, stamp)
-        })
-        .collect();
-    Ok(moves(status, "promote".to_owned(), changes, Vec::new(), stages))
-}
-
 /// Puts the alias back to exactly what it was before the last move, weights included.
 pub fn undo(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
     let what = format!("undoing the last move of {} of lab {}", scope.alias, status.lab);
@@ -333,7 +190,9 @@ pub fn undo(status: &LabStatus, scope: &Scope, stamp: &Stamp) -> Result<Moves> {
         let before = placed_before(&stages, &function.name);
         let to = pointer.was.clone();
         let history = pointer.was_history.clone();
-        changes.push(change("undo", function, alias, to, history, before, None, stamp));
+        let mut back = change("undo", function, alias, to, history, before, None, stamp);
+        back.pointer.undoes = Some(pointer.at_ms);
+        changes.push(back);
     }
     if changes.is_empty() {
         return Err(refused_all(what, &stays));
@@ -392,27 +251,6 @@ fn aliases<'a>(
             })
         })
         .collect()
-}
-
-/// Stages of the release whose deployment is not the newest stage's.
-fn newest_deployments(status: &LabStatus, scope: &Scope) -> Vec<StageMove> {
-    let Some(newest) = &scope.newest else { return Vec::new() };
-    let mut wanted = Vec::new();
-    for api in &status.apis {
-        let Some(source) = deployment(api, newest) else { continue };
-        wanted.extend(scope.stages.iter().map(|stage| Placed {
-            api_id: api.id.clone(),
-            stage: stage.clone(),
-            deployment_id: source.to_owned(),
-        }));
-    }
-    wanted.retain(|placed| {
-        status
-            .apis
-            .iter()
-            .any(|api| api.id == placed.api_id && deployment(api, &placed.stage).is_some())
-    });
-    stage_moves(status, scope, wanted)
 }
 
 fn deployment<'a>(api: &'a ApiStatus, stage: &str) -> Option<&'a str> {
@@ -485,6 +323,7 @@ fn change(
             was_history,
             was_deployments,
             mark: None,
+            undoes: None,
             at_ms: stamp.at_ms,
             by: stamp.by.clone(),
         },
@@ -505,27 +344,6 @@ fn moves(
 
 fn stay(function: &FunctionStatus, alias: &AliasStatus, reason: String) -> Stay {
     Stay { function: function.name.clone(), serves: alias.split().to_string(), reason }
-}
-
-fn unchanged(
-    status: &LabStatus,
-    operation: String,
-    live: &[(&FunctionStatus, &AliasStatus)],
-    reason: &str,
-) -> Moves {
-    let stays = live.iter().map(|(f, alias)| stay(f, alias, reason.to_owned())).collect();
-    moves(status, operation, Vec::new(), stays, Vec::new())
-}
-
-fn reasons(
-    live: &[(&FunctionStatus, &AliasStatus)],
-    targets: &[(Split, Option<String>)],
-) -> String {
-    let named = live.iter().zip(targets).map(|((function, alias), (_, note))| {
-        let served = || format!("it serves {} already", version_name(&alias.version));
-        format!("{}: {}", function.name, note.clone().unwrap_or_else(served))
-    });
-    named.collect::<Vec<_>>().join("; ")
 }
 
 fn refused_all(what: String, stays: &[Stay]) -> Failure {

@@ -6,6 +6,7 @@ use crate::release::annotate;
 use crate::status::{StageStatus, VersionStatus};
 
 const SCOPE_ALIAS: &str = "prod";
+const NONE: [&str; 0] = [];
 
 fn scope() -> Scope {
     Scope {
@@ -65,6 +66,7 @@ fn lab() -> LabStatus {
         url: String::new(),
     };
     LabStatus {
+        last_move: None,
         events: crate::status::Events::default(),
         access: crate::status::Access::default(),
         lab: "shop".into(),
@@ -104,6 +106,7 @@ fn apply(lab: &mut LabStatus, moves: &Moves) {
             Pointer::read(&rendered.description, SCOPE_ALIAS, &live, &rendered.tags);
         assert_eq!(text, "mine");
         alias.pointer = pointer;
+        alias.revision_id.push('r');
     }
     for stage in &moves.stages {
         let api = lab.apis.iter_mut().find(|api| api.id == stage.api_id).unwrap();
@@ -312,4 +315,160 @@ fn a_rollback_that_was_cut_short_is_ended_and_no_more() {
     let plan = undo(&lab, &scope(), &stamp(50)).unwrap();
     apply(&mut lab, &plan);
     assert_eq!(served(&lab), "a v3, b v3", "both parts were one rollback");
+}
+
+/// Two functions at v1 with v2 published, and a definition that is newer at dev.
+fn ready() -> LabStatus {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    publish(&mut lab, "b");
+    lab.apis[0].stages[0].deployment_id = "d2".into();
+    lab
+}
+
+/// Carries out what reaches `reached`, and the stages where `stages` says so.
+fn cut_short(lab: &mut LabStatus, mut moves: Moves, reached: &str, stages: bool) {
+    moves.changes.retain(|change| change.function == reached);
+    moves.stages.retain(|_| stages);
+    apply(lab, &moves);
+}
+
+fn left(lab: &LabStatus) -> Vec<String> {
+    let last = last_move(lab, &scope()).unwrap();
+    let functions =
+        last.left.iter().map(|one| format!("{} {} → {}", one.function, one.serves, one.goes));
+    let stages =
+        last.stages.iter().map(|one| format!("{} {} → {}", one.stage, one.serves, one.goes));
+    functions.chain(stages).collect()
+}
+
+fn bring_the_rest(lab: &mut LabStatus) {
+    let moves = rest(lab, &scope(), "ada").unwrap().unwrap();
+    apply(lab, &moves);
+    assert_eq!(rest(lab, &scope(), "ada").unwrap(), None);
+    assert!(last_move(lab, &scope()).unwrap().is_whole());
+}
+
+#[test]
+fn a_promotion_that_was_cut_short_is_ended_or_undone_as_one() {
+    for again in [true, false] {
+        let mut lab = ready();
+        let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+        cut_short(&mut lab, plan, "a", false);
+        assert_eq!(left(&lab), ["b v1 → v2", "prod d1 → d2"]);
+        if again {
+            // The same key again goes on with it, and does not make a second release of it.
+            let plan = promote(&lab, &scope(), &stamp(20)).unwrap();
+            assert_eq!(plan.changes.len(), 1);
+            apply(&mut lab, &plan);
+        } else {
+            bring_the_rest(&mut lab);
+        }
+        assert_eq!(served(&lab), "a v2, b v2");
+        assert_eq!(lab.apis[0].stages[1].deployment_id, "d2");
+        assert!(last_move(&lab, &scope()).unwrap().is_whole());
+        let mut other = lab.clone();
+        let plan = undo(&lab, &scope(), &stamp(30)).unwrap();
+        apply(&mut lab, &plan);
+        assert_eq!(served(&lab), "a v1, b v1", "both parts were one promotion");
+        assert_eq!(lab.apis[0].stages[1].deployment_id, "d1");
+        let plan = rollback(&other, &scope(), &stamp(30)).unwrap();
+        apply(&mut other, &plan);
+        assert_eq!(served(&other), "a v1, b v1");
+    }
+    let mut lab = ready();
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    cut_short(&mut lab, plan, "a", false);
+    let plan = undo(&lab, &scope(), &stamp(20)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v1, b v1", "what was moved is taken back");
+    assert_eq!(left(&lab), NONE);
+}
+
+#[test]
+fn a_stage_that_did_not_follow_its_release_is_brought_after_it() {
+    let mut lab = ready();
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &Moves { stages: Vec::new(), ..plan });
+    assert_eq!(left(&lab), ["prod d1 → d2"]);
+    bring_the_rest(&mut lab);
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d2");
+    // A definition that is deployed later is another release, not what is left of this one.
+    lab.apis[0].stages[0].deployment_id = "d3".into();
+    assert_eq!(left(&lab), NONE);
+}
+
+#[test]
+fn a_share_that_reached_one_function_alone_is_given_to_the_other() {
+    let mut lab = ready();
+    let plan = shift(&lab, &scope(), 20.0, &stamp(10)).unwrap();
+    cut_short(&mut lab, plan, "b", false);
+    assert_eq!(left(&lab), ["a v1 → v1 80% · v2 20%"]);
+    let mut other = lab.clone();
+    bring_the_rest(&mut other);
+    assert_eq!(served(&other), "a v1 80% · v2 20%, b v1 80% · v2 20%");
+    let plan = shift(&lab, &scope(), 20.0, &stamp(20)).unwrap();
+    apply(&mut lab, &plan);
+    let plan = undo(&lab, &scope(), &stamp(30)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v1, b v1", "both parts were one shift");
+
+    // The end of a split too, and a rollback of one.
+    for plan in [shift(&other, &scope(), 0.0, &stamp(40)), rollback(&other, &scope(), &stamp(40))] {
+        let mut lab = other.clone();
+        cut_short(&mut lab, plan.unwrap(), "a", false);
+        assert_eq!(left(&lab), ["b v1 80% · v2 20% → v1"]);
+        bring_the_rest(&mut lab);
+        assert_eq!(served(&lab), "a v1, b v1");
+        let plan = undo(&lab, &scope(), &stamp(50)).unwrap();
+        apply(&mut lab, &plan);
+        assert_eq!(served(&lab), served(&other));
+    }
+}
+
+#[test]
+fn an_undo_that_was_cut_short_is_ended() {
+    let mut lab = ready();
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &plan);
+    let plan = undo(&lab, &scope(), &stamp(20)).unwrap();
+    cut_short(&mut lab, plan, "b", false);
+    assert_eq!(left(&lab), ["a v2 → v1", "prod d2 → d1"]);
+    bring_the_rest(&mut lab);
+    assert_eq!(served(&lab), "a v1, b v1");
+    assert_eq!(lab.apis[0].stages[1].deployment_id, "d1");
+    let plan = undo(&lab, &scope(), &stamp(30)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v2, b v2", "both parts were one undo");
+}
+
+#[test]
+fn a_rollback_pressed_again_goes_on_with_one_that_was_cut_short() {
+    let mut lab = ready();
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &plan);
+    let plan = rollback(&lab, &scope(), &stamp(20)).unwrap();
+    cut_short(&mut lab, plan, "b", true);
+    assert_eq!(left(&lab), ["a v2 → v1"]);
+    let plan = rollback(&lab, &scope(), &stamp(30)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v1, b v1");
+    let plan = undo(&lab, &scope(), &stamp(40)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(served(&lab), "a v2, b v2", "both parts were one rollback");
+}
+
+#[test]
+fn what_is_published_or_deployed_after_a_move_was_not_left_behind_by_it() {
+    let mut lab = lab();
+    publish(&mut lab, "a");
+    let plan = promote(&lab, &scope(), &stamp(10)).unwrap();
+    apply(&mut lab, &plan);
+    assert_eq!(left(&lab), NONE, "b has nothing newer");
+    // A function that came later has no move on record.
+    lab.functions.push(function("c", 2, "1"));
+    lab.functions[2].versions[1].published = "2026-11-20T12:03:43.120+0000".into();
+    assert_eq!(left(&lab), NONE);
+    let plan = promote(&lab, &scope(), &stamp(1_795_176_300_000)).unwrap();
+    assert_eq!(plan.changes.len(), 3, "it is a release of its own");
 }

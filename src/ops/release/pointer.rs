@@ -16,6 +16,7 @@
 //! | `q` | `p` before the operation, when it differs |
 //! | `d` | the API deployments before the operation, where it moved them |
 //! | `c` | the plan of a canary that runs, see [`Mark`] |
+//! | `x` | when the move was that an undo took back |
 //! | `t`, `u` | when (base 36 milliseconds since the epoch), and who |
 //!
 //! What doesn't fit behind the person's text goes into the function's tags, with the same text cut
@@ -183,6 +184,8 @@ pub struct Pointer {
     pub was_deployments: Vec<Placed>,
     /// The plan of the canary that runs.
     pub mark: Option<Mark>,
+    /// When the move was that this undo took back, in ms since the epoch.
+    pub undoes: Option<u64>,
     /// When, in ms since the epoch: the same in every function of one operation.
     pub at_ms: u64,
     /// Who, for people to read.
@@ -269,6 +272,9 @@ impl Pointer {
         if let Some(mark) = &self.mark {
             fields.push(format!("c={}", mark.encode()));
         }
+        if let Some(undoes) = self.undoes {
+            fields.push(format!("x={}", base36(undoes)));
+        }
         fields.push(format!("t={}", base36(self.at_ms)));
         if !self.by.is_empty() {
             fields.push(format!("u={}", word(&self.by)));
@@ -300,6 +306,7 @@ impl Pointer {
             was_deployments,
             // A newer or damaged plan is none: the split stays, and rollback and undo go on.
             mark: fields.get("c").and_then(|text| Mark::decode(text)),
+            undoes: fields.get("x").and_then(|text| u64::from_str_radix(text, 36).ok()),
             at_ms: u64::from_str_radix(fields.get("t")?, 36).ok()?,
             by: fields.get("u").map(|by| (*by).to_owned()).unwrap_or_default(),
         })

@@ -38,6 +38,7 @@ fn pointer() -> impl Strategy<Value = Pointer> {
     let head = ("[a-z]{4,8}", split(), history(), split());
     let tail = (history(), proptest::collection::vec(placed(), 0..4), any::<u64>(), "[a-z]{0,24}");
     (head, tail).prop_map(|((operation, now, history, was), (was_history, placed, at_ms, by))| {
+        let undoes = (operation.len() == 4).then_some(at_ms / 2);
         Pointer {
             operation,
             now,
@@ -46,6 +47,7 @@ fn pointer() -> impl Strategy<Value = Pointer> {
             was_history,
             was_deployments: placed,
             mark: None,
+            undoes,
             at_ms,
             by,
         }
@@ -103,6 +105,7 @@ fn sample() -> Pointer {
         was_history: vec![],
         was_deployments: vec![],
         mark: None,
+        undoes: None,
         at_ms: 1000,
         by: "ada".into(),
     }

@@ -23,9 +23,9 @@ use crate::deploy::kinds::definition;
 use crate::deploy::plan::Endpoint;
 use crate::engine::Engine;
 use crate::live;
-use crate::release::annotate;
 use crate::release::pointer::{Pointer, Split};
 use crate::release::versions::differences;
+use crate::release::{LastMove, Scope, annotate, last_move};
 use crate::{variant, whose};
 
 /// A lab and what is deployed of it.
@@ -53,6 +53,8 @@ pub struct LabStatus {
     pub events: Events,
     /// API keys and usage plans.
     pub access: Access,
+    /// The last move of the release, and what it left behind.
+    pub last_move: Option<LastMove>,
 }
 
 /// A function with its versions and aliases.
@@ -336,8 +338,10 @@ fn assembled(
         chaos,
         events: Events::default(),
         access: Access::default(),
+        last_move: None,
     };
     annotate(&mut status);
+    status.last_move = Scope::of(blueprint).ok().and_then(|scope| last_move(&status, &scope));
     status
 }
 
