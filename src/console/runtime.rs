@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::terminal::{self, Screen};
 use crate::{update, view};
 
-/// Least time between two draws that no key asked for: about 60 a second.
+/// Least time between two draws that nobody waits for: about 60 a second.
 const FRAME: Duration = Duration::from_millis(16);
 /// What is shown from the cloud is refreshed this often.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -130,7 +130,7 @@ struct Loop {
     lent: bool,
     /// Whether something changed since the last draw.
     dirty: bool,
-    /// Whether a key changed it: drawn without waiting.
+    /// Whether a key changed it, or what somebody waits for: drawn without waiting.
     urgent: bool,
     drawn: Instant,
     leaving: bool,
@@ -224,6 +224,11 @@ impl Loop {
         backend: &mut Backend,
     ) -> color_eyre::Result<()> {
         self.state.now_ms = now_ms();
+        // What somebody waits for is drawn as it comes.
+        self.urgent |= matches!(
+            message,
+            Message::Released { .. } | Message::Finished { .. } | Message::Answered { .. }
+        );
         let effects = update::message(&mut self.state, message);
         self.dirty |= !self.state.still;
         self.run_effects(effects, proceed, backend).await

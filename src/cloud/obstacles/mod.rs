@@ -7,7 +7,7 @@ mod faults;
 mod limits;
 mod operation;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use faults::{Fault, FaultError, Faults};
 pub use operation::name as operation_name;
@@ -79,6 +79,9 @@ pub enum Passage {
     Refused(Answer),
 }
 
+/// How late a timer of tokio may wake: its clock ticks in milliseconds, and rounds up.
+const COARSE: Duration = Duration::from_millis(2);
+
 /// Marks an answer that must not be sent: the connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 pub struct Lost;
@@ -106,9 +109,16 @@ impl Obstacles {
 
     /// Waits for one way between a client and the cloud. What functions call is near them.
     pub async fn travel(&self, caller: &Caller) {
-        if !self.rtt.is_zero() && *caller == Caller::Operator {
-            tokio::time::sleep(self.rtt / 2).await;
+        if self.rtt.is_zero() || *caller != Caller::Operator {
+            return;
         }
+        let there = Instant::now() + self.rtt / 2;
+        if let Some(early) = (self.rtt / 2).checked_sub(COARSE) {
+            tokio::time::sleep(early).await;
+        }
+        // A thread's sleep is exact to a tenth of a millisecond.
+        let rest = move || std::thread::sleep(there.saturating_duration_since(Instant::now()));
+        let _ = tokio::task::spawn_blocking(rest).await;
     }
 
     /// Waits as long as an answer is held.
