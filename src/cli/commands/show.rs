@@ -151,12 +151,13 @@ pub fn last_move(lab: &str, last: &LastMove) -> Vec<String> {
         return vec![format!("last move: {}{by}, all together", last.operation)];
     }
     let mut text = vec![format!("last move: {}{by}, not all followed", last.operation)];
-    let functions = last.left.iter().map(|left| {
-        format!("    {} serves {} instead of {}", left.function, left.serves, left.goes)
-    });
+    let functions = last
+        .left
+        .iter()
+        .map(|left| format!("    {} serves {}, not {}", left.function, left.serves, left.goes));
     let stages = last.stages.iter().map(|left| {
         let LeftStage { api, stage, serves, goes } = left;
-        format!("    {api} {stage} serves deployment {serves} instead of {goes}")
+        format!("    {api} {stage} serves deployment {serves}, not {goes}")
     });
     text.extend(functions.chain(stages));
     text.push(format!(

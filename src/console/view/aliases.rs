@@ -133,17 +133,24 @@ fn last_move_lines(pen: &Pen, columns: usize) -> Vec<Line<'static>> {
         if state.screen != Screen::Release {
             return Vec::new();
         }
-        let words = format!("all together since {words}");
+        let words = format!("together since {words}");
         return vec![pen.line(format!("  {}", text::fit(&words, room)), Meaning::Muted)];
     }
     let words = format!("not all followed {words}");
     let mut lines = vec![pen.line(format!("  {}", text::fit(&words, room)), Meaning::Danger)];
+    if state.screen != Screen::Release {
+        // There is more about it, and what brings it together.
+        let mut more = vec![Span::raw("    ")];
+        more.extend(pen.hint(&state.keys(Action::ReleaseScreen), "shows which"));
+        lines.push(Line::from(more));
+        return lines;
+    }
     let functions = last.left.iter().map(|left| {
         let name = super::logline::short_name(pen, &left.function);
-        format!("{name} serves {} instead of {}", left.serves, left.goes)
+        format!("{name} serves {}, not {}", left.serves, left.goes)
     });
     let stages = last.stages.iter().map(|left| {
-        format!("{} {} serves {} instead of {}", left.api, left.stage, left.serves, left.goes)
+        format!("{} {} serves {}, not {}", left.api, left.stage, left.serves, left.goes)
     });
     lines.extend(functions.chain(stages).map(|words| {
         let words = text::fit(&words, room.saturating_sub(2)).into_owned();
