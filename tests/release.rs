@@ -284,3 +284,38 @@ fn a_move_that_reached_one_function_alone_is_brought_together_or_taken_back() {
     console.keys("q");
     assert_eq!(console.ends(), 0);
 }
+
+#[test]
+fn what_does_not_answer_is_waited_for_no_longer_and_brought_together_after() {
+    let lab = Deployed::new();
+    lab.next_version("\"Hello\"", "\"Welcome\"");
+    let operator = Operator::new(&lab.sandbox);
+    let hold = |service: &str, operation: &str| {
+        operator.faults(&serde_json::json!([
+            {"service": service, "operation": operation, "nth": 1, "action": "hold"}
+        ]));
+    };
+    let labs = lab.checkout.labs();
+    let mut console = Console::open(&lab.sandbox, 120, 40, &["--labs", &labs]);
+    console.shows("● tail").shows("prod").keys("5").shows("┌ requests");
+    hold("execute-api", "GET");
+    console.keys("s").shows("sending hello").shows("esc waits no longer").keys("\x1b");
+    console.shows("sending hello: waited for no longer");
+    operator.go_on();
+    console.keys("s").shows("hello: 200");
+
+    // One of the two aliases moves, the call of the other is never answered. No key is blocked.
+    console.keys("3").shows("┌ versions");
+    hold("lambda", "UpdateAlias");
+    console.keys("P").shows("promote …").keys("6").shows("┌ logs").keys("3").shows("promote …");
+    operator.paused();
+    console.keys("\x1b").shows("promote of greet: waited for no longer");
+    console.shows("not all followed promote");
+    operator.go_on();
+    console.keys("T").shows("together since promote");
+    for function in ["greet-stateful", "greet-stateless"] {
+        assert_eq!(lab.prod(function)["version"], "2", "{function}");
+    }
+    console.keys("q");
+    assert_eq!(console.ends(), 0);
+}

@@ -195,7 +195,7 @@ actions! {
     NextPanel "next-panel" "panel" Safe Screens, "To the next panel";
     PreviousPanel "previous-panel" "panel" Safe Screens, "To the panel before";
     Zoom "zoom" "zoom" Safe Screens, "Give the panel the whole screen, or give it back";
-    Back "back" "back" Safe Screens, "Leave the zoom, stop the running job";
+    Back "back" "back" Safe Screens, "Leave the zoom, stop the running job, or wait no longer";
     Labs "labs" "labs" Safe Screens, "Choose a lab";
     Attach "attach" "attach" Safe Screens, "Operate REST APIs and functions that labdeck did not deploy";
     Detach "detach" "detach" Safe Screens, "Forget what is attached; nothing in the account is changed";

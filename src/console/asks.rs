@@ -40,6 +40,17 @@ pub enum Ask {
     Curl(Box<SavedRequest>, Destination),
 }
 
+impl Ask {
+    /// What is looked for, where that may take a while.
+    pub const fn seeks(&self) -> Option<&'static str> {
+        match self {
+            Self::Lines(_) => Some("looking for the lines of this answer"),
+            Self::AnswerOf(..) => Some("looking for the request that led to this line"),
+            _ => None,
+        }
+    }
+}
+
 /// What tasks tell.
 #[derive(Debug)]
 pub enum Told {

@@ -62,13 +62,16 @@ pub struct Backend {
     tail: Option<(Vec<String>, JoinHandle<()>)>,
     /// The lab that is worked on: what is done is written to the audit with its name.
     lab: String,
+    /// Ends the wait for what is on its way beside the job.
+    awaited: CancellationToken,
 }
 
 impl Backend {
     /// A backend that tells `sender` what happens. Nothing is called yet.
     pub fn new(sender: mpsc::Sender<Message>, options: TargetOptions, labs_dir: PathBuf) -> Self {
         let shared = Arc::default();
-        Self { sender, options, labs_dir, shared, connecting: None, tail: None, lab: String::new() }
+        let (connecting, tail, lab, awaited) = Default::default();
+        Self { sender, options, labs_dir, shared, connecting, tail, lab, awaited }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -127,44 +130,79 @@ impl Backend {
                     cancel.cancel();
                 }
             }
-            Effect::Release(blueprint, shown, operation) => self.spawn(|engine| async move {
-                let result = released(&engine, &blueprint, shown.as_deref(), &operation).await;
-                Message::Released { operation, result }
-            }),
+            Effect::StopWaiting => std::mem::take(&mut self.awaited).cancel(),
+            Effect::Release(blueprint, shown, operation) => {
+                let what = format!("{} of {}", operation.name(), blueprint.name);
+                let asked = operation.clone();
+                let work = |engine| async move {
+                    let result = released(&engine, &blueprint, shown.as_deref(), &operation).await;
+                    Message::Released { operation, result }
+                };
+                let stopped =
+                    |failure| Message::Released { operation: asked, result: Err(failure) };
+                self.spawn_awaited(what, work, stopped);
+            }
             Effect::Guard(blueprint, start) => self.guard(blueprint, start),
             Effect::ReadHistory(blueprint) => self.spawn(move |engine| async move {
                 Message::History(history::history(&engine, &blueprint).await)
             }),
-            Effect::Prune(blueprint) => self.spawn(move |engine| async move {
-                Message::Pruned(versions::prune(&engine, &blueprint, 0, false).await)
-            }),
+            Effect::Prune(blueprint) => {
+                let work = |engine| async move {
+                    Message::Pruned(versions::prune(&engine, &blueprint, 0, false).await)
+                };
+                let stopped = |failure| Message::Pruned(Err(failure));
+                self.spawn_awaited("deleting old versions".to_owned(), work, stopped);
+            }
             Effect::Tell(command) => {
                 if let Some((commands, _, _)) = &self.shared().guard {
                     // A handful waits at most; one that finds no room was pressed again and again.
                     let _ = commands.try_send(command);
                 }
             }
-            Effect::Chaos { blueprint, name, on, lasts } => self.spawn(move |engine| async move {
-                let to = if on { To::On(lasts) } else { To::Off };
-                let result = chaos::set(&engine, &blueprint, &name, to).await;
-                Message::ChaosSet { name, on, result }
-            }),
+            Effect::Chaos { blueprint, name, on, lasts } => {
+                let (what, switch) = (format!("switching {name}"), name.clone());
+                let work = move |engine| async move {
+                    let to = if on { To::On(lasts) } else { To::Off };
+                    let result = chaos::set(&engine, &blueprint, &name, to).await;
+                    Message::ChaosSet { name, on, result }
+                };
+                let stopped =
+                    move |failure| Message::ChaosSet { name: switch, on, result: Err(failure) };
+                self.spawn_awaited(what, work, stopped);
+            }
             Effect::EndOverdue(blueprint) => self.spawn(move |engine| async move {
                 let work = Box::pin(chaos::end_overdue(&engine, &blueprint));
                 let result = for_lab(&blueprint.name, work).await;
                 Message::OverdueEnded { lab: blueprint.name.clone(), result }
             }),
-            Effect::Asks(blueprint, ask) => self
-                .spawn(move |engine| async move { asks::answer(&engine, &blueprint, *ask).await }),
+            Effect::Asks(blueprint, ask) => {
+                let (what, lines) = (ask.seeks(), matches!(*ask, asks::Ask::Lines(_)));
+                let work = |engine| async move { asks::answer(&engine, &blueprint, *ask).await };
+                let Some(what) = what else { return self.spawn(work) };
+                let stopped = move |failure| {
+                    Message::Asks(if lines {
+                        asks::Told::Lines(Err(failure))
+                    } else {
+                        asks::Told::AnswerOf(Err(failure))
+                    })
+                };
+                self.spawn_awaited(what.to_owned(), work, stopped);
+            }
             Effect::Send { blueprint, what, to } => {
                 let sender = self.sender.clone();
-                self.spawn(|engine| async move {
+                let name = what.label();
+                let work = |engine: Engine| async move {
                     let (result, kept) = asks::send(&engine, &blueprint, &what, &to).await;
                     if let Some(failure) = kept {
                         let _ = sender.send(Message::Asks(asks::Told::Broken(failure))).await;
                     }
                     Message::Answered { name: what.label(), result }
-                });
+                };
+                let stopped = {
+                    let name = name.clone();
+                    |failure| Message::Answered { name, result: Err(failure) }
+                };
+                self.spawn_awaited(format!("sending {name}"), work, stopped);
             }
             Effect::EnterReadOnly => {
                 self.options.read_only = true;
@@ -197,11 +235,18 @@ impl Backend {
             }
             Effect::ChangeGateway(blueprint, change) => {
                 let sender = self.sender.clone();
-                self.spawn(|engine| async move {
+                let (what, asked, cancel) = (change.name(), change.clone(), self.awaited.clone());
+                let own_stop = change.stops_itself();
+                let work = |engine: Engine| async move {
                     let name = blueprint.name.clone();
-                    let work = gateway::carry_out(&engine, &blueprint, *change, &sender);
+                    let work = gateway::carry_out(&engine, &blueprint, *change, &sender, &cancel);
                     labdeck_aws::for_lab(&name, work).await
-                });
+                };
+                if own_stop {
+                    self.spawn(work);
+                } else {
+                    self.spawn_awaited(what, work, |failure| gateway::stopped(asked, failure));
+                }
             }
             Effect::Compare { blueprint, stage, deployment } => {
                 self.spawn(|engine| async move {
@@ -235,6 +280,27 @@ impl Backend {
         tokio::spawn(async move {
             let message = work.await;
             let _ = sender.send(message).await;
+        });
+    }
+
+    /// [`Backend::spawn`], until it is waited for no longer: then `stopped` says what to tell.
+    fn spawn_awaited<F>(
+        &self,
+        what: String,
+        work: impl FnOnce(Engine) -> F,
+        stopped: impl FnOnce(Failure) -> Message + Send + 'static,
+    ) where
+        F: Future<Output = Message> + Send + 'static,
+    {
+        let cancel = self.awaited.clone();
+        self.spawn(|engine| {
+            let work = work(engine);
+            async move {
+                tokio::select! {
+                    message = work => message,
+                    () = cancel.cancelled() => stopped(waited_no_longer(what)),
+                }
+            }
         });
     }
 
@@ -491,6 +557,12 @@ async fn released(
             None => release::undo(engine, blueprint).await,
         },
     }
+}
+
+/// What somebody stopped waiting for. What was sent is not taken back by that.
+fn waited_no_longer(what: String) -> Failure {
+    let why = "waited for no longer; what was sent may still be done";
+    Failure::new(FailureKind::Cancelled, what, why).next("look at what is there now")
 }
 
 /// What the header and the log pane show of the tail.

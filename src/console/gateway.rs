@@ -87,6 +87,11 @@ impl Change {
         }
     }
 
+    /// Whether it ends at a safe point of its own when it is waited for no longer.
+    pub const fn stops_itself(&self) -> bool {
+        matches!(self, Self::RotateKey(_))
+    }
+
     /// The stage whose answers it changes, as `API/STAGE`.
     pub fn stage(&self) -> Option<String> {
         match self {
@@ -166,9 +171,15 @@ pub async fn carry_out(
     blueprint: &Arc<Blueprint>,
     change: Change,
     sender: &mpsc::Sender<Message>,
+    cancel: &CancellationToken,
 ) -> Message {
-    let result = done(engine, blueprint, &change, sender).await;
+    let result = done(engine, blueprint, &change, sender, cancel).await;
     Message::Gateway(Told::Done { change: Box::new(change), result })
+}
+
+/// What is told of a change that is waited for no longer.
+pub fn stopped(change: Box<Change>, failure: Failure) -> Message {
+    Message::Gateway(Told::Done { change, result: Err(failure) })
 }
 
 async fn done(
@@ -176,6 +187,7 @@ async fn done(
     blueprint: &Blueprint,
     change: &Change,
     sender: &mpsc::Sender<Message>,
+    cancel: &CancellationToken,
 ) -> Result<Done, Failure> {
     match change {
         Change::Stage(edit) => stage::apply(engine, blueprint, edit).await,
@@ -200,8 +212,7 @@ async fn done(
                     let _ = sender.try_send(Message::Gateway(Told::Phase(name)));
                 }
             });
-            let cancel = CancellationToken::new();
-            gateway::rotate(engine, blueprint, name, USUAL_GRACE, &reporter, &cancel).await
+            gateway::rotate(engine, blueprint, name, USUAL_GRACE, &reporter, cancel).await
         }
     }
 }

@@ -386,6 +386,8 @@ pub enum Effect {
     },
     /// Stop the running job at its next safe point.
     Cancel,
+    /// Waits no longer for what is on its way beside the job.
+    StopWaiting,
     /// Move a release; rollback and undo act on the live state that is shown.
     Release(Arc<Blueprint>, Option<Arc<LabStatus>>, ReleaseOperation),
     /// Read the release history.

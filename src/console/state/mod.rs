@@ -199,6 +199,8 @@ pub struct State {
     pub canary: canary::CanaryPane,
     /// Chaos switches that are being moved.
     pub switching: Vec<String>,
+    /// Whether old versions are being deleted.
+    pub pruning: bool,
     /// How long the next switch stays on, where that was chosen.
     pub chaos_lasts: Option<Duration>,
     /// Labs whose overdue chaos is being ended.
@@ -265,6 +267,7 @@ impl State {
             outcome: None,
             canary: canary::CanaryPane::default(),
             switching: Vec::new(),
+            pruning: false,
             chaos_lasts: None,
             ending: HashSet::new(),
             attach: attach::AttachPane::default(),
@@ -333,6 +336,17 @@ impl State {
     /// Name of the alias that releases move (`prod`), from the blueprint.
     pub fn release_alias(&self) -> &str {
         self.blueprint().and_then(|blueprint| blueprint.released_alias()).unwrap_or("prod")
+    }
+
+    /// What is on its way beside the job, and can be waited for no longer.
+    pub fn awaits(&self) -> Option<String> {
+        let sends = self.requests.in_flight.as_ref().map(|name| format!("sending {name}"));
+        let releases = || self.releasing.as_ref().map(ReleaseOperation::name);
+        let switches = || self.switching.first().map(|name| format!("switching {name}"));
+        let prunes = || self.pruning.then(|| "deleting old versions".to_owned());
+        let seeks = || self.requests.seeks.map(str::to_owned);
+        let moves = self.gateway.busy.clone().or_else(releases).or_else(switches).or_else(prunes);
+        moves.or(sends).or_else(seeks)
     }
 
     /// The last move of the release, where it did not reach all that it was to reach.

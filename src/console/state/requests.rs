@@ -82,6 +82,8 @@ pub struct RequestsPane {
     pub to: Option<Destination>,
     /// The request that waits for its answer.
     pub in_flight: Option<String>,
+    /// What is looked for in the logs.
+    pub seeks: Option<&'static str>,
     /// The last answer by the saved request's name.
     pub answers: HashMap<String, Answer>,
     /// What was sent, the newest first.

@@ -223,6 +223,8 @@ fn back(state: &mut State) -> Vec<Effect> {
         state.zoomed = false;
     } else if work::cancel(state) {
         return vec![Effect::Cancel];
+    } else if state.awaits().is_some() {
+        return vec![Effect::StopWaiting];
     }
     Vec::new()
 }

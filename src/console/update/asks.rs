@@ -43,8 +43,14 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
     }
 }
 
-fn ask(state: &State, ask: Ask) -> Vec<Effect> {
+fn ask(state: &mut State, ask: Ask) -> Vec<Effect> {
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    if let Some(seeks) = ask.seeks() {
+        if state.requests.seeks.is_some() {
+            return Vec::new();
+        }
+        state.requests.seeks = Some(seeks);
+    }
     vec![Effect::Asks(blueprint, Box::new(ask))]
 }
 
@@ -103,7 +109,7 @@ pub fn named(state: &mut State, name: &str, copies: bool) -> Result<Vec<Effect>,
 }
 
 /// The form of an own request was taken: it is kept at once.
-pub fn keep(state: &State, request: SavedRequest) -> Vec<Effect> {
+pub fn keep(state: &mut State, request: SavedRequest) -> Vec<Effect> {
     ask(state, Ask::Save(Box::new(request)))
 }
 
@@ -122,7 +128,7 @@ fn forget(state: &mut State) -> Vec<Effect> {
 }
 
 /// Forgets an own request.
-pub fn forget_now(state: &State, name: String) -> Vec<Effect> {
+pub fn forget_now(state: &mut State, name: String) -> Vec<Effect> {
     ask(state, Ask::Forget(name))
 }
 
@@ -145,14 +151,12 @@ fn follow(state: &mut State) -> Vec<Effect> {
         let Some(exchange) = answer.map(|answer| answer.exchange.clone()) else {
             return say(state, Tone::Info, "there is no answer yet whose lines could be shown");
         };
-        say(state, Tone::Info, "looking for the lines of this answer …");
         return ask(state, Ask::Lines(Box::new(exchange)));
     }
     let event = state.logs.selected_event().cloned();
     let invocation = event.as_ref().and_then(|event| trace::invocation_of(event));
     match (event, invocation) {
         (Some(event), Some(invocation)) => {
-            say(state, Tone::Info, "looking for the request that led to this line …");
             ask(state, Ask::AnswerOf(invocation, event.timestamp_ms))
         }
         _ => say(state, Tone::Info, "this line names no request; choose one that does"),
@@ -203,7 +207,7 @@ fn whole(exchange: &Exchange) -> String {
 }
 
 /// Asks for the cause of an error answer that the gateway made.
-pub fn diagnose(state: &State, name: &str) -> Vec<Effect> {
+pub fn diagnose(state: &mut State, name: &str) -> Vec<Effect> {
     let answer = state.requests.answers.get(name);
     let answer = answer.filter(|answer| answer.exchange.explanation.is_some());
     let Some(exchange) = answer.map(|answer| answer.exchange.clone()) else { return Vec::new() };
@@ -212,6 +216,9 @@ pub fn diagnose(state: &State, name: &str) -> Vec<Effect> {
 
 /// A task tells something.
 pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
+    if matches!(told, Told::Lines(_) | Told::AnswerOf(_)) {
+        state.requests.seeks = None;
+    }
     match told {
         Told::Saved(Ok(name)) => {
             state.requests.edits.remove(&name);

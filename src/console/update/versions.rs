@@ -71,11 +71,16 @@ pub fn about(state: &State) -> Vec<String> {
 
 /// Deletes them.
 pub fn prune_now(state: &mut State) -> Vec<Effect> {
-    state.blueprint().cloned().map(Effect::Prune).into_iter().collect()
+    let Some(blueprint) = state.blueprint().cloned().filter(|_| !state.pruning) else {
+        return Vec::new();
+    };
+    state.pruning = true;
+    vec![Effect::Prune(blueprint)]
 }
 
 /// They were deleted.
 pub fn pruned(state: &mut State, result: Result<Pruned, Failure>) -> Vec<Effect> {
+    state.pruning = false;
     match result {
         Ok(pruned) => {
             let (tone, said) = match pruned.failed.first() {

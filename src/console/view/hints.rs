@@ -51,14 +51,12 @@ pub fn status(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         }
     } else if let Some(job) = &state.job {
         Line::from(job_line(pen, job))
-    } else if let Some(busy) = &state.gateway.busy {
-        pen.line(format!(" {busy} …"), Meaning::Muted)
     } else if let Some(busy) = &state.attach.busy {
         pen.line(format!(" {busy} …"), Meaning::Muted)
-    } else if let Some(name) = &state.requests.in_flight {
-        pen.line(format!(" sending {name} …"), Meaning::Muted)
-    } else if let Some(operation) = &state.releasing {
-        pen.line(format!(" {} …", operation.name()), Meaning::Muted)
+    } else if let Some(busy) = state.awaits() {
+        let mut spans = vec![pen.span(format!(" {busy} …  "), Meaning::Muted)];
+        spans.extend(pen.hint(&state.keys(Action::Back), "waits no longer"));
+        Line::from(spans)
     } else {
         return;
     };
@@ -145,7 +143,7 @@ fn useful(state: &State, action: Action) -> bool {
         Action::Reset => state
             .saved_request()
             .is_some_and(|saved| state.requests.edits.contains_key(&saved.name)),
-        Action::Back => has(Facts::ZOOMED) || has(Facts::JOB),
+        Action::Back => has(Facts::ZOOMED) || has(Facts::JOB) || state.awaits().is_some(),
         Action::Filter | Action::Pause | Action::Wrap => state.panel() == Panel::Logs,
         Action::SwitchDeployment => state.panel() == Panel::Deployments,
         Action::Redeploy | Action::Difference => {
@@ -250,7 +248,7 @@ pub fn hints(state: &State) -> Vec<(String, Action)> {
         return actions.filter_map(|action| keys(*action)).collect();
     }
     let mut order: Vec<Action> = Vec::new();
-    if state.job.is_some() || state.zoomed {
+    if state.job.is_some() || state.zoomed || state.awaits().is_some() {
         order.push(Action::Back);
     }
     order.push(Action::EndChaos);
