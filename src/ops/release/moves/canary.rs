@@ -2,7 +2,8 @@
 
 use labdeck_aws::{Failure, FailureKind, Result};
 
-use super::{Moves, Scope, Stamp, aliases, change, shift};
+use super::forward::shift_as;
+use super::{Moves, Scope, Stamp, aliases, change};
 use crate::release::mark::Mark;
 use crate::status::{FunctionStatus, LabStatus};
 
@@ -10,7 +11,7 @@ use crate::status::{FunctionStatus, LabStatus};
 ///
 /// Where the share is the same already, the mark alone is written.
 pub fn guarded(status: &LabStatus, scope: &Scope, mark: &Mark, stamp: &Stamp) -> Result<Moves> {
-    let mut moves = shift(status, scope, mark.percent(), stamp)?;
+    let mut moves = shift_as(status, scope, mark.percent(), stamp, true)?;
     if moves.changes.is_empty() {
         let what = format!("guarding the canary of lab {}", status.lab);
         let live = aliases(status, scope, &what)?;

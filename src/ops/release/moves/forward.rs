@@ -17,6 +17,17 @@ const CLOCKS_MS: u64 = 5_000;
 
 /// Shifts `share` percent of the traffic to the newest published version.
 pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Result<Moves> {
+    shift_as(status, scope, share, stamp, false)
+}
+
+/// [`shift`]; `anew` moves every function, also where it is the rest of a shift that was cut short.
+pub(super) fn shift_as(
+    status: &LabStatus,
+    scope: &Scope,
+    share: f64,
+    stamp: &Stamp,
+    anew: bool,
+) -> Result<Moves> {
     let operation = format!("shift {}%", percent(share / 100.0));
     let what =
         format!("shifting {}% of {} of lab {}", percent(share / 100.0), scope.alias, status.lab);
@@ -53,7 +64,7 @@ pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Re
     for ((function, _), (to, _)) in live.iter().zip(&targets) {
         refuse_unlike(status, function, to, &what)?;
     }
-    let left = rest(status, scope, &stamp.by)?;
+    let left = if anew { None } else { rest(status, scope, &stamp.by)? };
     if let Some(rest) = continued(left, &operation, &live, &targets, &[]) {
         return Ok(rest);
     }
