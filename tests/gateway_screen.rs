@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::console::{Console, shows_line};
+use support::console::{Console, line, shows_line};
 use support::gateway::Operator;
 use support::{Sandbox, endpoint, eventually, http};
 
@@ -140,6 +140,14 @@ fn keys_are_shown_for_a_moment_disabled_made_and_rotated() {
     assert_eq!(get(&url, &old).status, 403);
     shows_line(&mut console, &["LabKey", "••••••••", "disabled"]);
     console.keys("E").shows("API key LabKey is enabled");
+    assert_eq!(get(&url, &old).status, 200);
+
+    // Between the question and the yes somebody else rotates it: the new one is not meant.
+    console.until("it is shown as enabled", |screen| !line(screen, &["••••••••", "disabled"]));
+    console.keys("E").shows("requests with the key LabKey get 403");
+    sandbox.json(&["keys", "items", "rotate", "LabKey", "--grace", "0s"]);
+    console.keys("y").shows("somebody else put another key in its place");
+    let old = value(&sandbox, "LabKey");
     assert_eq!(get(&url, &old).status, 200);
 
     console

@@ -82,6 +82,11 @@ impl Backend {
     pub fn run(&mut self, effect: Effect) {
         match effect {
             Effect::Connect => self.connect(),
+            Effect::LearnAccount => {
+                let sender = self.sender.clone();
+                let Some(engine) = self.shared().engine.clone() else { return };
+                tokio::spawn(async move { learn_account(&engine.target, &sender).await });
+            }
             Effect::LoadLabs => {
                 let sender = self.sender.clone();
                 self.spawn(move |engine| async move {
@@ -490,6 +495,11 @@ async fn connect(
             }
         }
     }
+    learn_account(&target, &sender).await;
+}
+
+/// Tells the target's account.
+async fn learn_account(target: &Target, sender: &mpsc::Sender<Message>) {
     match target.account().await {
         Ok(account) => {
             let _ = sender.send(Message::Account(account.to_owned())).await;

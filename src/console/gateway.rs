@@ -62,11 +62,18 @@ pub enum Change {
     EnableKey {
         /// The key.
         name: String,
+        /// The id that it was seen to have.
+        seen: String,
         /// Accepted or not.
         on: bool,
     },
     /// A new value for a key.
-    RotateKey(String),
+    RotateKey {
+        /// The key.
+        name: String,
+        /// The id that it was seen to have.
+        seen: String,
+    },
 }
 
 impl Change {
@@ -81,15 +88,15 @@ impl Change {
             Self::Left { plan, key, left: Left::Full } => format!("reset {key} in {plan}"),
             Self::Left { plan, key, .. } => format!("extend {key} in {plan}"),
             Self::CreateKey { name, .. } => format!("create key {name}"),
-            Self::EnableKey { name, on: true } => format!("enable key {name}"),
-            Self::EnableKey { name, on: false } => format!("disable key {name}"),
-            Self::RotateKey(name) => format!("rotate key {name}"),
+            Self::EnableKey { name, on: true, .. } => format!("enable key {name}"),
+            Self::EnableKey { name, on: false, .. } => format!("disable key {name}"),
+            Self::RotateKey { name, .. } => format!("rotate key {name}"),
         }
     }
 
     /// Whether it ends at a safe point of its own when it is waited for no longer.
     pub const fn stops_itself(&self) -> bool {
-        matches!(self, Self::RotateKey(_))
+        matches!(self, Self::RotateKey { .. })
     }
 
     /// The stage whose answers it changes, as `API/STAGE`.
@@ -203,8 +210,10 @@ async fn done(
             usage::set_left(engine, blueprint, plan, key, *left).await
         }
         Change::CreateKey { name, plans } => keys::create(engine, blueprint, name, plans).await,
-        Change::EnableKey { name, on } => keys::set_enabled(engine, blueprint, name, *on).await,
-        Change::RotateKey(name) => {
+        Change::EnableKey { name, seen, on } => {
+            keys::set_enabled(engine, blueprint, name, *on, Some(seen)).await
+        }
+        Change::RotateKey { name, seen } => {
             let sender = sender.clone();
             let reporter = Reporter::new(move |event| {
                 if let Progress::Phase { name } = event {
@@ -212,7 +221,8 @@ async fn done(
                     let _ = sender.try_send(Message::Gateway(Told::Phase(name)));
                 }
             });
-            gateway::rotate(engine, blueprint, name, USUAL_GRACE, &reporter, cancel).await
+            let key = (name.as_str(), Some(seen.as_str()));
+            gateway::rotate(engine, blueprint, key, USUAL_GRACE, &reporter, cancel).await
         }
     }
 }

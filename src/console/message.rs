@@ -344,6 +344,8 @@ pub enum Effect {
     Copy(String),
     /// Connect to the target, anew where it was connected.
     Connect,
+    /// Ask whose account the target is.
+    LearnAccount,
     /// Read the labs folder.
     LoadLabs,
     /// Something of what is attached.

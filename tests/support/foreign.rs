@@ -229,7 +229,8 @@ impl Foreign {
     }
 }
 
-fn client(sandbox: &Sandbox) -> aws_sdk_lambda::Client {
+/// A client of Lambda that is not labdeck's.
+pub fn client(sandbox: &Sandbox) -> aws_sdk_lambda::Client {
     use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
     let path = sandbox.state_dir().join("credentials.json");
     let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

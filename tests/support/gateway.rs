@@ -63,6 +63,13 @@ impl Operator {
         self.runtime.block_on(call.patch_operations(patch).send()).unwrap();
     }
 
+    /// What a stage says of all its methods, where it says something.
+    pub fn rate_set(&self, api: &str, stage: &str) -> bool {
+        let call = self.client.get_stage().rest_api_id(self.api(api)).stage_name(stage);
+        let found = self.runtime.block_on(call.send()).unwrap();
+        found.method_settings().is_some_and(|all| all.contains_key("*/*"))
+    }
+
     /// `*/*`'s requests per second of a stage.
     pub fn rate(&self, api: &str, stage: &str) -> f64 {
         let call = self.client.get_stage().rest_api_id(self.api(api)).stage_name(stage);

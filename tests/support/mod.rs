@@ -6,6 +6,7 @@ pub mod console;
 pub mod foreign;
 pub mod gateway;
 pub mod http;
+pub mod relay;
 pub mod screen;
 pub mod sdk;
 

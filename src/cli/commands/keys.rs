@@ -43,15 +43,15 @@ pub async fn run(context: &Context<'_>, args: &KeysArgs) -> Result<u8> {
             told(context, &keys::create(&engine, &blueprint, name, plans).await?);
         }
         Some(KeysCommand::Disable { name }) => {
-            told(context, &keys::set_enabled(&engine, &blueprint, name, false).await?);
+            told(context, &keys::set_enabled(&engine, &blueprint, name, false, None).await?);
         }
         Some(KeysCommand::Enable { name }) => {
-            told(context, &keys::set_enabled(&engine, &blueprint, name, true).await?);
+            told(context, &keys::set_enabled(&engine, &blueprint, name, true, None).await?);
         }
         Some(KeysCommand::Rotate { name, grace }) => {
             let display = Display::new(context.output);
             let (reporter, cancel) = (display.reporter(), &context.cancel);
-            let done = rotate(&engine, &blueprint, name, *grace, &reporter, cancel).await;
+            let done = rotate(&engine, &blueprint, (name, None), *grace, &reporter, cancel).await;
             drop(display);
             told(context, &done?);
         }

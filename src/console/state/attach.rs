@@ -16,6 +16,8 @@ pub struct AttachPane {
     pub picked: Selection,
     /// Whether what is attached was read.
     pub read: bool,
+    /// Whether it is being read again, since the network was gone.
+    pub again: bool,
     /// What is being attached or detached at this moment: `attaching shop`.
     pub busy: Option<String>,
 }

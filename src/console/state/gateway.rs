@@ -34,6 +34,11 @@ pub struct ShownKey {
 pub struct GatewayPane {
     /// What was read last, and of which lab.
     pub read: Option<(String, Arc<Gateway>)>,
+    /// When it was read, in ms since the epoch.
+    pub read_ms: i64,
+    /// Since when a newer reading is waited for, in ms since the epoch: one that fails is followed by
+    /// another.
+    pub asked_ms: Option<i64>,
     /// Whether it is being read.
     pub reading: bool,
     /// The change that is on its way, and what it is at.

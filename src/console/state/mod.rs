@@ -149,6 +149,8 @@ pub struct State {
     pub target_name: String,
     /// How the way to the target is.
     pub connection: Connection,
+    /// Since when readings find nobody at the target, in ms since the epoch; `None` while they do.
+    pub cut_ms: Option<i64>,
     /// Whether read-only mode was entered by the key.
     pub read_only: bool,
     /// The labs, once they were read.
@@ -242,6 +244,7 @@ impl State {
             labs_dir,
             target_name,
             connection: Connection::Connecting,
+            cut_ms: None,
             read_only: false,
             labs: Vec::new(),
             labs_read: false,
@@ -289,6 +292,11 @@ impl State {
         }
     }
 
+    /// What the target is called, connected or not.
+    pub fn target_label(&self) -> &str {
+        self.target().map_or(self.target_name.as_str(), |target| &target.name)
+    }
+
     /// The lab that is worked on.
     pub fn current_lab(&self) -> Option<&Lab> {
         self.labs.get(self.lab?)
@@ -316,8 +324,20 @@ impl State {
 
     /// Age of the live state in ms, where it is older than it should be.
     pub fn stale_ms(&self) -> Option<i64> {
-        let age = self.now_ms - self.fetched()?.at_ms;
-        (age >= OLD_MS).then_some(age)
+        let mut at_ms = self.fetched()?.at_ms;
+        // What the gateway screen shows is read apart, and while that screen is shown alone.
+        if let Some(gateway_ms) = self.gateway_late().filter(|_| self.screen == Screen::Gateway) {
+            at_ms = at_ms.min(gateway_ms);
+        }
+        let age = self.now_ms - at_ms;
+        (age >= OLD_MS || self.cut_ms.is_some()).then_some(age)
+    }
+
+    /// When the gateway was last read, where a newer reading is overdue.
+    fn gateway_late(&self) -> Option<i64> {
+        self.gateway()?;
+        let asked_ms = self.gateway.asked_ms?;
+        (self.now_ms - asked_ms >= OLD_MS).then_some(self.gateway.read_ms)
     }
 
     /// Whether something on the screen shows how long ago it was, in seconds, or another minute of

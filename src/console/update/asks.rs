@@ -6,7 +6,7 @@ use labdeck_ops::request::destination::Destination;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::request::trace::{self, Trace};
 
-use super::{act, work};
+use super::{act, cut, work};
 use crate::action::{Action, Screen};
 use crate::asks::{Ask, Told};
 use crate::message::Effect;
@@ -255,13 +255,15 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
             say(state, Tone::Info, "copied as a command line of curl");
             return vec![Effect::Copy(line)];
         }
+        Told::Lines(Err(failure)) => cut::cannot(state, "log lines", &failure),
+        Told::Diagnosed(name, _, Err(failure)) => {
+            cut::cannot(state, &format!("explain the answer of {name}"), &failure);
+        }
+        Told::Curl(Err(failure)) => cut::cannot(state, "curl", &failure),
         Told::Saved(Err(failure))
         | Told::Forgotten(Err(failure))
         | Told::History(Err(failure))
-        | Told::Lines(Err(failure))
-        | Told::Diagnosed(_, _, Err(failure))
         | Told::AnswerOf(Err(failure))
-        | Told::Curl(Err(failure))
         | Told::Broken(failure) => fail(state, &failure),
     }
     Vec::new()

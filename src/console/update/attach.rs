@@ -1,9 +1,10 @@
 //! Attaching and detaching: the picker, the name, what came of it; and what is off for what is attached.
 
+use labdeck_aws::FailureKind;
 use labdeck_ops::attach::check_name;
 use labdeck_ops::whose;
 
-use super::{danger, data};
+use super::{cut, danger, data};
 use crate::action::Action;
 use crate::attach::{Told, Work};
 use crate::message::{Effect, NamedLab};
@@ -118,6 +119,19 @@ pub fn detach_now(state: &mut State, name: String) -> Vec<Effect> {
     vec![Effect::Attach(Work::Detach(name))]
 }
 
+/// Reads again what is attached where nobody answered.
+pub fn again(state: &mut State) -> Vec<Effect> {
+    let unread = |lab: &Lab| {
+        let failed = lab.blueprint.as_ref().err();
+        lab.attached && failed.is_some_and(|failure| failure.kind == FailureKind::Network)
+    };
+    if state.target().is_none() || state.attach.again || !state.labs.iter().any(unread) {
+        return Vec::new();
+    }
+    state.attach.again = true;
+    vec![Effect::Attach(Work::Load)]
+}
+
 /// Takes in what came of it.
 pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
     match told {
@@ -127,8 +141,12 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
             }
             Vec::new()
         }
-        Told::All(Ok(labs)) => replaced(state, labs, None),
+        Told::All(Ok(labs)) => {
+            state.attach.again = false;
+            replaced(state, labs, None)
+        }
         Told::All(Err(failure)) => {
+            state.attach.again = false;
             state.attach.read = true;
             nowhere(state);
             state.notes.fail(state.now_ms, &failure);
@@ -144,7 +162,7 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
                     effects
                 }
                 Err(failure) => {
-                    state.notes.fail(state.now_ms, &failure);
+                    cut::cannot(state, &format!("attach {name}"), &failure);
                     Vec::new()
                 }
             }

@@ -5,7 +5,7 @@ use labdeck_ops::canary::{self, CanaryView, Command, End, Phase, Start, words};
 use labdeck_ops::danger::Danger;
 use labdeck_ops::release::{self, Begun};
 
-use super::{act, danger, data, work};
+use super::{act, cut, danger, data, work};
 use crate::action::Action;
 use crate::message::Effect;
 use crate::state::State;
@@ -124,7 +124,7 @@ pub fn ended(
             state.notes.say(now, tone, format!("canary of {lab}: {}", how(&view.phase)));
             state.canary.last = Some(*view);
         }
-        Err(failure) => state.notes.fail(now, &failure),
+        Err(failure) => cut::cannot(state, &format!("canary of {lab}"), &failure),
     }
     data::reread(state)
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use labdeck_aws::{Failure, FailureKind};
+use labdeck_aws::Failure;
 use labdeck_lab::Blueprint;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::status::{ChaosStatus, LabStatus};
 
-use super::{asks, attach, audit, canary, chaos, choose, done, gateway, versions};
+use super::{asks, attach, audit, canary, chaos, choose, cut, done, gateway, versions};
 use crate::attach::Work;
 use crate::message::{Effect, Message, NamedLab, ReleaseOperation};
 use crate::state::note::Tone;
@@ -65,10 +65,11 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Labs(result) => labs(state, result),
         Message::Status { lab, reading, result } => {
             // A reading from before a move would show what was there before it.
+            let mut effects = Vec::new();
             if state.reading.get(&lab) == Some(&reading) {
-                status(state, lab, result);
+                effects.extend(status(state, lab, result));
             }
-            let mut effects = chaos::end_overdue(state);
+            effects.extend(chaos::end_overdue(state));
             if state.gateway().is_none() {
                 effects.extend(gateway::refresh(state));
             }
@@ -140,10 +141,12 @@ fn tick(state: &mut State) -> Vec<Effect> {
     if old {
         state.notes.shown = false;
     }
-    let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
+    let attached = attach::again(state);
+    let Some(blueprint) = state.blueprint().cloned() else { return attached };
     let last = state.fetched().map(|fetched| Arc::clone(&fetched.status));
     let last = last.filter(|_| !state.next_reading.is_multiple_of(WHOLE_EVERY));
     let mut effects = read_since(state, blueprint, last);
+    effects.extend(attached);
     effects.extend(chaos::end_overdue(state));
     effects.extend(gateway::refresh(state));
     // What time has changed is drawn with what the reading finds.
@@ -261,20 +264,23 @@ pub fn select_lab(state: &mut State, index: usize) -> Vec<Effect> {
     effects
 }
 
-fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) {
+fn status(state: &mut State, lab: String, result: Result<LabStatus, Failure>) -> Vec<Effect> {
     state.reading.remove(&lab);
     match result {
         Ok(status) => {
+            let back = state.cut_ms.is_some();
+            let effects = cut::reached(state);
             let same = state.statuses.get(&lab).is_some_and(|before| *before.status == status);
-            state.still = same && !moves(state);
+            state.still = same && !back && !moves(state);
             let fetched = Fetched { status: Arc::new(status), at_ms: state.now_ms };
             state.statuses.insert(lab, fetched);
             canary::compared(state);
+            effects
         }
-        Err(failure) if failure.kind != FailureKind::Cancelled => {
-            state.notes.fail(state.now_ms, &failure);
+        Err(failure) => {
+            cut::failed(state, &failure);
+            Vec::new()
         }
-        Err(_) => {}
     }
 }
 
@@ -294,7 +300,7 @@ fn released(
                 .or_else(|| outcome.problems.first().cloned());
             let changed = outcome.moves.iter().filter(|one| one.changed).count();
             match failed {
-                Some(failure) => state.notes.fail(now, &failure),
+                Some(failure) => cut::cannot(state, &operation.name(), &failure),
                 None if changed == 0 && outcome.deployments.is_empty() => {
                     let why = outcome.moves.iter().find_map(|one| one.note.clone());
                     let why = why.unwrap_or_else(|| "nothing to change".to_owned());
@@ -320,7 +326,7 @@ fn released(
         }
         Err(failure) => {
             tracing::warn!(operation = operation.name(), %failure, "release operation failed");
-            state.notes.fail(now, &failure);
+            cut::cannot(state, &operation.name(), &failure);
         }
     }
     // What was being read may be from before the move.
@@ -349,7 +355,10 @@ fn chaos_set(
             };
             state.notes.say(state.now_ms, if on { Tone::Warn } else { Tone::Good }, said);
         }
-        Err(failure) => state.notes.fail(state.now_ms, &failure),
+        Err(failure) => {
+            let to = if on { "on" } else { "off" };
+            cut::cannot(state, &format!("switch {name} {to}"), &failure);
+        }
     }
     reread(state)
 }
@@ -371,7 +380,7 @@ fn answered(state: &mut State, name: &str, result: Result<Exchange, Failure>) {
             state.requests.answered(name, Some(exchange));
         }
         Err(failure) => {
-            state.notes.fail(state.now_ms, &failure);
+            cut::cannot(state, &format!("send {name}"), &failure);
             state.requests.answered(name, None);
         }
     }

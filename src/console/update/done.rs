@@ -4,7 +4,7 @@ use labdeck_aws::Failure;
 use labdeck_ops::checks::CheckResult;
 use labdeck_ops::deploy::plan::Summary;
 
-use super::{choose, data};
+use super::{choose, cut, data};
 use crate::message::{Effect, JobKind, JobOutcome};
 use crate::state::job::{Job, Part, Report};
 use crate::state::note::Tone;
@@ -95,7 +95,7 @@ pub fn finished(state: &mut State, id: u64, outcome: Result<JobOutcome, Failure>
             state.requests.bursts = bursts;
         }
         Err(failure) => {
-            state.notes.fail(now, &failure);
+            cut::cannot(state, &format!("{name} {}", job.lab), &failure);
             if shown_on_deploy {
                 state.report = Some(Report::Failed { name, failure, course: Box::new(job.course) });
             }

@@ -48,6 +48,7 @@ pub fn run(state: &mut State) -> Vec<Effect> {
                 return Vec::new();
             }
             state.gateway.reading = true;
+            state.gateway.asked_ms.get_or_insert(state.now_ms);
             vec![Effect::ReadGateway(blueprint)]
         }
     }
@@ -105,7 +106,8 @@ fn changed(state: &mut State, fix: Fix) -> Option<Vec<Effect>> {
             return Some(gateway::switch_stage(state, &stage, &deployment));
         }
         Fix::EnableKey { key, .. } => {
-            return Some(gateway::start(state, Change::EnableKey { name: key, on: true }));
+            let seen = read.keys.iter().find(|known| known.name == key)?.id.clone();
+            return Some(gateway::start(state, Change::EnableKey { name: key, seen, on: true }));
         }
         Fix::ResetQuota { plan, key, .. } => {
             let change = Change::Left { plan, key, left: Left::Full };

@@ -10,7 +10,7 @@ use labdeck_ops::gateway::usage::Left;
 use labdeck_ops::gateway::{Done, Gateway, Preview, patch, plan, rules, stage};
 use labdeck_ops::request::exchange::KeyValue;
 
-use super::{danger, data, fix, work};
+use super::{cut, danger, data, fix, work};
 use crate::action::{Action, Screen};
 use crate::gateway::{Change, Told};
 use crate::message::Effect;
@@ -31,6 +31,7 @@ fn read(state: &mut State) -> Vec<Effect> {
     }
     let Some(blueprint) = state.blueprint().cloned() else { return Vec::new() };
     state.gateway.reading = true;
+    state.gateway.asked_ms.get_or_insert(state.now_ms);
     vec![Effect::ReadGateway(blueprint)]
 }
 
@@ -214,8 +215,8 @@ pub fn create(state: &mut State, name: &str) -> Result<Vec<Effect>, String> {
 
 fn toggle(state: &mut State) -> Vec<Effect> {
     let Some(key) = state.selected_key() else { return nothing(state, "no key") };
-    let (name, on) = (key.name.clone(), !key.enabled);
-    let change = Change::EnableKey { name: name.clone(), on };
+    let (name, seen, on) = (key.name.clone(), key.id.clone(), !key.enabled);
+    let change = Change::EnableKey { name: name.clone(), seen, on };
     if on {
         return start(state, change);
     }
@@ -227,7 +228,7 @@ fn toggle(state: &mut State) -> Vec<Effect> {
 
 fn rotate(state: &mut State) -> Vec<Effect> {
     let Some(key) = state.selected_key() else { return nothing(state, "no key") };
-    let name = key.name.clone();
+    let (name, seen) = (key.name.clone(), key.id.clone());
     let warnings = vec![
         format!(
             "a new key {name} is put into every plan of the old one; requests with it are sent until \
@@ -237,7 +238,7 @@ fn rotate(state: &mut State) -> Vec<Effect> {
             .to_owned(),
     ];
     let preview = Preview { subject: format!("API key {name}"), patches: Vec::new(), warnings };
-    show(state, preview, Change::RotateKey(name))
+    show(state, preview, Change::RotateKey { name, seen })
 }
 
 fn key(state: &mut State, copied: bool) -> Vec<Effect> {
@@ -259,7 +260,9 @@ fn about(state: &State, change: &Change) -> Vec<String> {
     };
     let subject = match change {
         Change::Plan(edit) => edit.preview.subject.clone(),
-        Change::EnableKey { name, .. } | Change::RotateKey(name) => format!("API key {name}"),
+        Change::EnableKey { name, .. } | Change::RotateKey { name, .. } => {
+            format!("API key {name}")
+        }
         _ => match change.stage().filter(|label| of_prod(label)) {
             Some(label) => format!("stage {label}"),
             None => return Vec::new(),
@@ -271,7 +274,7 @@ fn about(state: &State, change: &Change) -> Vec<String> {
 /// Shows what a change will do, and waits for yes.
 pub(super) fn show(state: &mut State, preview: Preview, change: Change) -> Vec<Effect> {
     let about = about(state, &change);
-    let loses = matches!(change, Change::RotateKey(_));
+    let loses = matches!(change, Change::RotateKey { .. });
     let asks = !about.is_empty() || loses;
     state.popups.push(Popup::Preview(Box::new(PreviewBox { preview, about, change, asks })));
     Vec::new()
@@ -354,7 +357,7 @@ pub fn told(state: &mut State, told: Told) -> Vec<Effect> {
                     let text = crate::view::difference::text(&found);
                     state.popups.push(Popup::Text { title, text, scroll: 0 });
                 }
-                Err(failure) => state.notes.fail(state.now_ms, &failure),
+                Err(failure) => cut::cannot(state, "compare deployments", &failure),
             }
             Vec::new()
         }
@@ -366,18 +369,26 @@ fn was_read(state: &mut State, lab: String, result: Result<Box<Gateway>, Failure
     let read = match result {
         Ok(read) => read,
         Err(failure) => {
-            if failure.kind != FailureKind::Cancelled {
-                state.notes.fail(state.now_ms, &failure);
+            // What waited for it was not begun; it must not begin by itself much later.
+            match state.gateway.fixing.take() {
+                Some(fix) => cut::cannot(state, &fix.does(), &failure),
+                None => cut::failed(state, &failure),
             }
             return Vec::new();
         }
     };
+    let mut effects = cut::reached(state);
     let read = Arc::new(*read);
     if state.current_lab().is_none_or(|current| current.name != lab) {
-        return Vec::new();
+        return effects;
     }
     state.gateway.read = Some((lab, Arc::clone(&read)));
-    let Some((change, why)) = state.gateway.again.take() else { return fix::go_on(state) };
+    state.gateway.read_ms = state.now_ms;
+    state.gateway.asked_ms = None;
+    let Some((change, why)) = state.gateway.again.take() else {
+        effects.extend(fix::go_on(state));
+        return effects;
+    };
     // Somebody else was quicker: what was typed stands over what is there now.
     let (subject, edits) = match change {
         Change::Stage(edit) => {
@@ -389,14 +400,14 @@ fn was_read(state: &mut State, lab: String, result: Result<Box<Gateway>, Failure
             let now = now.map(|(plan, _)| Subject::Plan(plan.clone()));
             (now, changed(&edit.before.settings, &edit.after))
         }
-        _ => return Vec::new(),
+        _ => return effects,
     };
     if let Some(subject) = subject {
         let mut form = SettingsForm::new(subject, &edits);
         form.error = Some(why);
         state.popups.push(Popup::Settings(form));
     }
-    Vec::new()
+    effects
 }
 
 fn changed(
@@ -419,7 +430,7 @@ fn done(state: &mut State, change: Change, result: Result<Done, Failure>) -> Vec
             state.notes.tell(state.now_ms, Tone::Good, done.said, why);
         }
         Err(failure) => {
-            state.notes.fail(state.now_ms, &failure);
+            cut::cannot(state, &change.name(), &failure);
             let edits = matches!(change, Change::Stage(_) | Change::Plan(_));
             if failure.kind == FailureKind::Conflict && edits {
                 state.gateway.again = Some((change, failure.why));
@@ -454,7 +465,8 @@ fn looked_up(
             Vec::new()
         }
         Err(failure) => {
-            state.notes.fail(state.now_ms, &failure);
+            let action = if copied { "copy key" } else { "show key" };
+            cut::cannot(state, &format!("{action} {name}"), &failure);
             Vec::new()
         }
     }

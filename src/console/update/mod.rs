@@ -7,6 +7,7 @@ mod audit;
 mod canary;
 pub(crate) mod chaos;
 mod choose;
+mod cut;
 mod danger;
 mod data;
 mod done;
@@ -52,6 +53,8 @@ pub fn wake_at(state: &State) -> Option<i64> {
     counted.into_iter().chain([job, shown]).flatten().min()
 }
 
+#[cfg(test)]
+mod cut_tests;
 #[cfg(test)]
 mod danger_tests;
 #[cfg(test)]

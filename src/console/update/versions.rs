@@ -5,7 +5,7 @@ use labdeck_ops::release::history::Happening;
 use labdeck_ops::release::pointer::version_name;
 use labdeck_ops::release::versions::{self, Pruned};
 
-use super::{danger, data, work};
+use super::{cut, danger, data, work};
 use crate::message::Effect;
 use crate::state::note::Tone;
 use crate::state::popup::{Asked, Popup};
@@ -34,7 +34,7 @@ pub fn told(state: &mut State, result: Result<Vec<Happening>, Failure>) -> Vec<E
             };
             state.popups.push(Popup::Text { title, text, scroll: 0 });
         }
-        Err(failure) => state.notes.fail(state.now_ms, &failure),
+        Err(failure) => cut::cannot(state, "history", &failure),
     }
     Vec::new()
 }
@@ -97,7 +97,7 @@ pub fn pruned(state: &mut State, result: Result<Pruned, Failure>) -> Vec<Effect>
             };
             state.notes.say(state.now_ms, tone, said);
         }
-        Err(failure) => state.notes.fail(state.now_ms, &failure),
+        Err(failure) => cut::cannot(state, "delete old versions", &failure),
     }
     data::reread(state)
 }

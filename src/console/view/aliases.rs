@@ -70,6 +70,12 @@ pub fn unknown(pen: &Pen) -> String {
             None if state.labs_read => format!("no labs in {}", state.labs_dir.display()),
             None => "reading the labs".to_owned(),
             Some(lab) => match &lab.blueprint {
+                Ok(_) if state.cut_ms.is_some() => {
+                    format!(
+                        "no connection to {}; it is tried again by itself",
+                        state.target_label()
+                    )
+                }
                 Ok(_) => "reading live state".to_owned(),
                 Err(failure) => failure.to_string(),
             },

@@ -42,7 +42,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
 
 fn left(pen: &Pen) -> Vec<Span<'static>> {
     let state = pen.state;
-    let target = state.target().map_or(state.target_name.as_str(), |target| &target.name);
+    let target = state.target_label();
     let mut spans = vec![
         pen.span(" labdeck", Meaning::Strong),
         Span::raw("  "),
@@ -118,7 +118,10 @@ fn health(state: &State) -> (String, Meaning) {
         Connection::Failed(_) => ("● not connected".to_owned(), Meaning::Danger),
         Connection::Connected(_) => {
             let tail = &state.logs.tail;
-            if let Some(age) = state.stale_ms() {
+            if state.cut_ms.is_some() {
+                let age = state.stale_ms().map(|age| format!(" · state {} old", text::span(age)));
+                (format!("● no connection{}", age.unwrap_or_default()), Meaning::Danger)
+            } else if let Some(age) = state.stale_ms() {
                 (format!("● state {} old", text::span(age)), Meaning::Warn)
             } else if tail.live {
                 ("● tail live".to_owned(), Meaning::Ok)

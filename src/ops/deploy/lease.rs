@@ -5,11 +5,13 @@
 //! its tags in one call, or says that it is there already. Its tags say who holds it and until when;
 //! the holder renews it. A lease that has run out, or whose holder was a process of this machine that
 //! does not live any more, is taken over. Between deleting such a lease and making the own one, two
-//! processes may each delete the other's: the own lease is read back once to see whose it is.
+//! processes may each delete the other's: the own lease is read back once to see whose it is. One that
+//! this process holds no more though it is there, since the network was gone when it was to be given back,
+//! is taken over as well.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use labdeck_aws::{Failure, FailureKind, Result, Target, same_count};
@@ -32,6 +34,30 @@ const TRIES: usize = 4;
 /// Leases that this process has taken.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
+/// Holders of this process whose work goes on.
+static HELD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// A holder of this process, for as long as its work goes on.
+#[derive(Debug)]
+struct Held(String);
+
+impl Held {
+    fn new(holder: &str) -> Self {
+        Self::all().insert(holder.to_owned());
+        Self(holder.to_owned())
+    }
+
+    fn all() -> MutexGuard<'static, HashSet<String>> {
+        HELD.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        Self::all().remove(&self.0);
+    }
+}
+
 const UNTIL: &str = "labdeck:until";
 const HOLDER: &str = "labdeck:holder";
 const WHO: &str = "labdeck:who";
@@ -40,6 +66,7 @@ const WHO: &str = "labdeck:who";
 #[derive(Debug)]
 pub(super) struct Lease {
     taken: Arc<Taken>,
+    held: Option<Held>,
     renewal: AbortHandle,
     stop: CancellationToken,
     lost: CancellationToken,
@@ -68,6 +95,7 @@ impl Lease {
         let group = format!("/labdeck/lease/{lab}");
         let arn = place.log_group(&group);
         let holder = holder(&target.endpoint().unwrap_or_default());
+        let held = Held::new(&holder);
         let until = now_ms() + millis(HOLDS);
         let taken = || Taken {
             target: Arc::clone(target),
@@ -80,14 +108,14 @@ impl Lease {
             if create(target, &group, &holder, until).await? {
                 let seen = tags(target, &arn).await?.unwrap_or_default();
                 if seen.get(HOLDER) == Some(&holder) {
-                    return Ok(Self::held(taken(), cancel));
+                    return Ok(Self::held(taken(), held, cancel));
                 }
                 continue;
             }
             let Some(found) = tags(target, &arn).await? else { continue };
             // Made by a call whose answer was lost, and which was repeated.
             if found.get(HOLDER) == Some(&holder) {
-                return Ok(Self::held(taken(), cancel));
+                return Ok(Self::held(taken(), held, cancel));
             }
             if !is_over(&found, now_ms()) {
                 return Err(conflict(lab, &found));
@@ -111,7 +139,7 @@ impl Lease {
         }
     }
 
-    fn held(taken: Taken, cancel: &CancellationToken) -> Self {
+    fn held(taken: Taken, held: Held, cancel: &CancellationToken) -> Self {
         let taken = Arc::new(taken);
         let (stop, lost) = (cancel.child_token(), CancellationToken::new());
         let (renewing, losing, stopping) = (Arc::clone(&taken), lost.clone(), stop.clone());
@@ -121,7 +149,7 @@ impl Lease {
             stopping.cancel();
         }))
         .abort_handle();
-        Self { taken, renewal, stop, lost, released: false }
+        Self { taken, held: Some(held), renewal, stop, lost, released: false }
     }
 
     /// What work under this lease must heed: cancelled with the person's own, and when somebody else has
@@ -161,9 +189,10 @@ impl Drop for Lease {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let taken = Arc::clone(&self.taken);
+            let (taken, held) = (Arc::clone(&self.taken), self.held.take());
             runtime.spawn(async move {
                 let _ = taken.give_back().await;
+                drop(held);
             });
         }
     }
@@ -304,7 +333,8 @@ fn started(process: u32) -> Option<String> {
     (!matches!(state, "Z" | "X")).then(|| start.to_owned())
 }
 
-/// Whether the holder is known to be dead: a process of this machine that does not live any more.
+/// Whether the holder is known to be dead: a process of this machine that does not live any more, or this
+/// process with work that is over.
 fn is_dead(holder: &str) -> bool {
     let mut parts = holder.split('/');
     let (boot, space) = machine();
@@ -313,7 +343,9 @@ fn is_dead(holder: &str) -> bool {
         && parts.next() == Some(space.as_str());
     let process = parts.next().and_then(|text| text.parse().ok());
     let start = parts.next().unwrap_or_default();
-    here && process.is_some_and(|process| started(process).as_deref() != Some(start))
+    let over = |process: u32| process == std::process::id() && !Held::all().contains(holder);
+    here && process
+        .is_some_and(|process| started(process).as_deref() != Some(start) || over(process))
 }
 
 fn now_ms() -> u64 {
@@ -345,9 +377,13 @@ mod tests {
     fn the_lease_of_a_dead_process_here_is_over() {
         let now = now_ms();
         let own = holder("http://127.0.0.1:1");
+        let held = Held::new(&own);
         assert!(!is_over(&lease(now + 1000, &own), now));
+        drop(held);
         let (boot, space) = machine();
         if !boot.is_empty() {
+            // It could not be given back, and the work is over.
+            assert!(is_over(&lease(now + 1000, &own), now));
             let dead = format!("{boot}/{space}/{}/0/x", std::process::id());
             assert!(is_over(&lease(now + 1000, &dead), now));
         }

@@ -112,6 +112,24 @@ pub(super) async fn one(engine: &Engine, blueprint: &Blueprint, name: &str) -> R
     Err(Failure::new(FailureKind::NotFound, format!("looking for API key {name}"), why))
 }
 
+/// Refuses when the key that was seen is not among those that have its name now: it was rotated, or deleted
+/// and made anew.
+///
+/// # Errors
+/// Conflict, with both sides.
+pub(super) fn same_key(what: &str, seen: Option<&str>, now: &[KeyInfo]) -> Result<()> {
+    let Some(seen) = seen.filter(|seen| now.iter().all(|key| key.id != *seen)) else {
+        return Ok(());
+    };
+    let now: Vec<&str> = now.iter().map(|key| key.id.as_str()).collect();
+    let why = format!(
+        "somebody else put another key in its place after it was read: it was {seen} and is {} now; \
+         nothing was changed",
+        now.join(" and ")
+    );
+    Err(Failure::new(FailureKind::Conflict, what, why).next("look at the keys, then decide again"))
+}
+
 /// The value of a key, to be shown or copied.
 ///
 /// # Errors
@@ -238,19 +256,23 @@ pub(super) async fn join(
     }
 }
 
-/// Has a key accepted, or refused with 403.
+/// Has a key accepted, or refused with 403. Only the key with the id `seen`, where that is given.
 ///
 /// # Errors
-/// `NotFound` when the lab has no such key; Conflict when somebody changes the lab at this moment.
+/// `NotFound` when the lab has no such key; Conflict when somebody changes the lab at this moment, or when
+/// the key of this name is another one than the one that was seen.
 pub async fn set_enabled(
     engine: &Engine,
     blueprint: &Blueprint,
     name: &str,
     on: bool,
+    seen: Option<&str>,
 ) -> Result<Done> {
     let word = if on { "enabled" } else { "disabled" };
     let work = async {
         let key = one(engine, blueprint, name).await?;
+        let doing = if on { "enabling" } else { "disabling" };
+        same_key(&format!("{doing} API key {name}"), seen, std::slice::from_ref(&key))?;
         if key.enabled == on {
             return Ok(None);
         }

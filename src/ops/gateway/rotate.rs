@@ -36,16 +36,17 @@ const ANSWERS: u32 = 3;
 /// Between these answers.
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// Rotates a key; finishes a rotation that was cut off.
+/// Rotates a key; finishes a rotation that was cut off. Only where the key with the id `seen` takes part,
+/// where that is given.
 ///
 /// # Errors
 /// `NotFound` when the lab has no such key; Refused when it is disabled, or when nothing can show that the
-/// new one is accepted; Conflict when somebody changes the lab at this moment. Both keys are there then,
-/// and running it again goes on.
+/// new one is accepted; Conflict when somebody changes the lab at this moment, or has put another key in the
+/// place of the one that was seen. Both keys are there then, and running it again goes on.
 pub async fn rotate(
     engine: &Engine,
     blueprint: &Blueprint,
-    name: &str,
+    (name, seen): (&str, Option<&str>),
     grace: Duration,
     reporter: &Reporter,
     cancel: &CancellationToken,
@@ -58,7 +59,7 @@ pub async fn rotate(
     };
     let ready = async {
         phase(format!("making a new key {name}"));
-        let (old, new) = pair(engine, blueprint, name, &what).await?;
+        let (old, new) = pair(engine, blueprint, (name, seen), &what).await?;
         let Some(old) = old else { return Ok((None, new)) };
         let plans = join_all(engine, blueprint, (&old, &new)).await?;
         phase(format!("waiting until the new key {name} is accepted"));
@@ -111,7 +112,7 @@ pub async fn rotate(
 async fn pair(
     engine: &Engine,
     blueprint: &Blueprint,
-    name: &str,
+    (name, seen): (&str, Option<&str>),
     what: &str,
 ) -> Result<(Option<KeyInfo>, KeyInfo)> {
     keys::one(engine, blueprint, name).await?;
@@ -121,6 +122,7 @@ async fn pair(
         Ok::<_, Failure>(own.into_iter().filter(|key| key.name == name).collect::<Vec<_>>())
     };
     let all = of_name().await?;
+    keys::same_key(what, seen, &all)?;
     let old = all.iter().find(|key| key.rotates.is_none()).cloned();
     let new = |all: &[KeyInfo]| all.iter().find(|key| key.rotates.is_some()).cloned();
     if let Some(begun) = new(&all) {
