@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use labdeck_aws::{ANSWER_TIMEOUT, TargetChoice, TargetOptions};
+use labdeck_ops::request::qualifier::qualifier;
 use serde::Deserialize;
 
 pub use attach::{AttachArgs, DetachArgs};
@@ -273,7 +274,7 @@ pub struct InvokeArgs {
     /// The saved event; without it they are listed.
     pub event: Option<String>,
     /// The alias or version that runs; without it $LATEST.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = qualifier)]
     pub alias: Option<String>,
     /// How often, one after the other.
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 1,
@@ -372,7 +373,7 @@ pub enum ReleaseCommand {
     /// Send this share of the traffic to the newest version: 0 ends it, 100 promotes.
     Shift {
         /// 0 to 100, in steps of 0.01.
-        #[arg(value_parser = percentage)]
+        #[arg(value_parser = labdeck_ops::release::share, allow_negative_numbers = true)]
         percent: f64,
     },
     /// Give all of the traffic to the canary, or to the newest version.
@@ -410,18 +411,6 @@ fn description(text: &str) -> Result<String, String> {
         return Err(format!("a description has at most 256 characters, this one has {length}"));
     }
     Ok(text.to_owned())
-}
-
-fn percentage(text: &str) -> Result<f64, String> {
-    let percent: f64 = text
-        .trim_end_matches('%')
-        .parse()
-        .map_err(|_| "expected a number from 0 to 100".to_owned())?;
-    if (0.0..=100.0).contains(&percent) {
-        Ok(percent)
-    } else {
-        Err("expected a number from 0 to 100".to_owned())
-    }
 }
 
 /// Arguments of `chaos`.

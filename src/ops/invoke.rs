@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::request::qualifier::kind;
 
 /// Most times that an event is sent by one command.
 pub const MOST_INVOCATIONS: u32 = 1000;
@@ -105,11 +106,17 @@ pub async fn invoke(
         .payload(Blob::new(event.payload.to_string()));
     let answer = call.send().await.map_err(|error| {
         let failure = Failure::from_sdk(&what, &error);
-        if failure.kind == FailureKind::NotFound {
-            failure.next(format!("deploy it first: labdeck deploy {}", blueprint.name))
-        } else {
-            failure
+        if failure.kind != FailureKind::NotFound {
+            return failure;
         }
+        failure.next(match alias {
+            Some(alias) => format!(
+                "the {} that there are: labdeck release {} status",
+                if kind(alias) == "version" { "versions" } else { "aliases" },
+                blueprint.name
+            ),
+            None => format!("deploy it first: labdeck deploy {}", blueprint.name),
+        })
     })?;
     let millis = since.elapsed().as_secs_f64() * 1000.0;
     let payload = answer.payload().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned());

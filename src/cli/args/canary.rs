@@ -8,22 +8,22 @@ use labdeck_ops::canary::words;
 #[derive(Debug, Clone, Default, Args)]
 pub struct CanaryArgs {
     /// Shares of the traffic in percent, rising, such as 5,25,50; 100 may end them.
-    #[arg(long, value_name = "PERCENT,…", value_parser = steps)]
+    #[arg(long, value_name = "PERCENT,…", value_parser = steps, allow_hyphen_values = true)]
     pub steps: Option<Steps>,
     /// How long each step holds: `30s`, `10m`, `1h`.
-    #[arg(long, value_name = "TIME", value_parser = words::hold)]
+    #[arg(long, value_name = "TIME", value_parser = words::hold, allow_hyphen_values = true)]
     pub hold: Option<u32>,
     /// How sure a verdict is, in percent, 50 to below 100.
-    #[arg(long, value_name = "PERCENT", value_parser = words::confidence)]
+    #[arg(long, value_name = "PERCENT", value_parser = words::confidence, allow_hyphen_values = true)]
     pub confidence: Option<f64>,
     /// Highest share of failed invocations in percent, whatever the stable version has; 0 for none.
-    #[arg(long, value_name = "PERCENT", value_parser = words::error_limit)]
+    #[arg(long, value_name = "PERCENT", value_parser = words::error_limit, allow_hyphen_values = true)]
     pub error_limit: Option<f64>,
     /// By how many percentage points the canary may fail more and still be called the same.
-    #[arg(long, value_name = "POINTS", value_parser = words::points)]
+    #[arg(long, value_name = "POINTS", value_parser = words::points, allow_hyphen_values = true)]
     pub tolerance: Option<f64>,
     /// Slow is what takes longer than the stable version's p95 times this.
-    #[arg(long, value_name = "FACTOR", value_parser = words::factor)]
+    #[arg(long, value_name = "FACTOR", value_parser = words::factor, allow_hyphen_values = true)]
     pub slowdown: Option<f64>,
     /// An alarm that must not go off, instead of the lab's; `none` for no alarm.
     #[arg(long = "alarm", value_name = "NAME")]

@@ -1,6 +1,7 @@
 //! Popups: opened, typed into, answered.
 
 use labdeck_lab::blueprint::StepAction;
+use labdeck_ops::release;
 use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
@@ -243,12 +244,8 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
             let description = (!text.is_empty()).then_some(text);
             Ok(work::release(state, ReleaseOperation::Publish { description }))
         }
-        Asked::Percent => match text.trim_end_matches('%').trim().parse::<f64>() {
-            Ok(percent) if (0.0..=100.0).contains(&percent) => {
-                Ok(work::release(state, ReleaseOperation::Shift(percent)))
-            }
-            _ => Err("a share is a number from 0 to 100".to_owned()),
-        },
+        Asked::Percent => release::share(&text)
+            .map(|percent| work::release(state, ReleaseOperation::Shift(percent))),
         Asked::Canary => canary::typed(state, &text),
         Asked::Prune => {
             let name = state.current_lab().map(|lab| lab.name.clone()).unwrap_or_default();

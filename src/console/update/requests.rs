@@ -7,7 +7,7 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::StepAction;
 use labdeck_ops::request::compare::Contender;
 use labdeck_ops::request::destination::{Destination, Sent};
-use labdeck_ops::request::{Load, Outcome, Row};
+use labdeck_ops::request::{Load, Outcome, Row, qualifier};
 
 use super::{act, danger, work};
 use crate::action::Action;
@@ -168,8 +168,17 @@ pub fn chosen(state: &mut State, all: &[Destination], selected: usize) -> Vec<Ef
 pub fn typed(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     let Some(blueprint) = state.blueprint() else { return Ok(Vec::new()) };
     let to = Destination::read(text, blueprint)?;
+    known(state, &to)?;
     state.requests.go_to(to);
     Ok(Vec::new())
+}
+
+/// Refuses a version or an alias that there is not, by what is shown.
+fn known(state: &State, to: &Destination) -> Result<(), String> {
+    match (state.sent(), state.blueprint(), state.status()) {
+        (Some(what), Some(blueprint), Some(live)) => qualifier::known(to, &what, blueprint, live),
+        _ => Ok(()),
+    }
 }
 
 fn reset(state: &mut State) -> Vec<Effect> {
@@ -204,7 +213,10 @@ pub fn compare(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     let (mut places, mut loads) = (Vec::new(), Vec::new());
     for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
         match Destination::read(word, &blueprint) {
-            Ok(to) => places.push(to),
+            Ok(to) => {
+                known(state, &to)?;
+                places.push(to);
+            }
             Err(_) if Load::reads(word) => loads.push(word),
             Err(why) => return Err(why),
         }

@@ -46,6 +46,17 @@ pub async fn publish(
     publish::publish(&engine.target, blueprint, &status, description, since).await
 }
 
+/// Reads a share of the traffic in per cent, `20`, `12.5%`: what [`shift`] takes.
+///
+/// # Errors
+/// The rule.
+pub fn share(text: &str) -> std::result::Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    number.filter(|percent| moves::weight_of(*percent).is_some()).ok_or_else(|| {
+        format!("a share is a number from 0 to 100, in steps of 0.01, and {text:?} is none")
+    })
+}
+
 /// Sends `percent` (0–100, steps of 0.01) of the release's traffic to the newest published version.
 ///
 /// 0 ends a split, 100 promotes.

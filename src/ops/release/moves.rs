@@ -15,7 +15,7 @@ mod rest;
 
 pub use back::{rest_of_rollback, rollback};
 pub use canary::{Begun, begun, guarded, refuse_second};
-pub use forward::{promote, shift};
+pub use forward::{promote, shift, weight_of};
 pub use rest::{LastMove, Left, LeftStage, last_move, rest};
 
 /// What a release of a lab is about: the alias that moves, and the stages behind it.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::burst::{self, Direct, Load, Sender};
 use super::exchange::{BurstSummary, Exchange, OutgoingRequest, Timings};
 use super::proxy::{self, Met};
+use super::qualifier::qualifier;
 use super::{Given, allowed, expect, prepare, send, wire};
 use crate::engine::Engine;
 use crate::gateway::sent::Counter;
@@ -59,11 +60,7 @@ impl Destination {
             return stage(name).map(Self::MethodTest);
         }
         match text.strip_prefix(':') {
-            Some(qualifier) if is_qualifier(qualifier) => Ok(Self::Function(qualifier.to_owned())),
-            Some(other) => Err(format!(
-                "{other:?} is no alias or version: a number, $LATEST, or a name of letters, digits, - \
-                 and _"
-            )),
+            Some(text) => qualifier(text).map(Self::Function),
             None => stage(text).map(Self::Stage).map_err(|why| {
                 format!("{why}; others are test:STAGE, :VERSION, :ALIAS and https://…")
             }),
@@ -84,12 +81,6 @@ impl Destination {
             Self::Url(_) => blueprint.stages.last().map_or("", |stage| &stage.name),
         }
     }
-}
-
-/// Lambda's rule of a qualifier: `$LATEST` or letters, digits, `-` and `_`, up to 128.
-fn is_qualifier(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text == "$LATEST" || ((1..=128).contains(&text.len()) && text.bytes().all(fits))
 }
 
 impl fmt::Display for Destination {

@@ -18,6 +18,7 @@ mod key;
 pub mod own;
 mod prepare;
 mod proxy;
+pub mod qualifier;
 mod secrets;
 mod send;
 pub mod trace;

@@ -15,6 +15,13 @@ use crate::status::{AliasStatus, FunctionStatus, LabStatus, VersionStatus};
 /// been there.
 const CLOCKS_MS: u64 = 5_000;
 
+/// The weight (0.0–1.0) of a share in per cent; `None` for what is none, or too little to be one.
+pub fn weight_of(share: f64) -> Option<f64> {
+    let weight = (share * 100.0).round() / 10_000.0;
+    let fits = (0.0..=100.0).contains(&share) && (share == 0.0 || weight > 0.0);
+    fits.then_some(weight)
+}
+
 /// Shifts `share` percent of the traffic to the newest published version.
 pub fn shift(status: &LabStatus, scope: &Scope, share: f64, stamp: &Stamp) -> Result<Moves> {
     shift_as(status, scope, share, stamp, false)
@@ -31,12 +38,11 @@ pub(super) fn shift_as(
     let operation = format!("shift {}%", percent(share / 100.0));
     let what =
         format!("shifting {}% of {} of lab {}", percent(share / 100.0), scope.alias, status.lab);
-    let weight = (share * 100.0).round() / 10_000.0;
-    if !share.is_finite() || !(0.0..=100.0).contains(&share) || (share > 0.0 && weight == 0.0) {
+    let Some(weight) = weight_of(share) else {
         let why = format!("{share} is not a percentage that an alias can have");
         return Err(Failure::new(FailureKind::Invalid, what, why)
             .next("give a number from 0 to 100; the finest step is 0.01"));
-    }
+    };
     if (weight - 1.0).abs() < f64::EPSILON {
         return promote(status, scope, stamp);
     }
