@@ -27,6 +27,51 @@ fn a_canary_that_is_no_worse_is_promoted() {
     assert!(outcomes.iter().all(|one| one.end.is_none() || one.seconds >= 89.0), "each step holds");
 }
 
+/// How many canaries of `runs` went back.
+fn rolled_back(world: &World, runs: u64) -> usize {
+    let back = |seeds: std::ops::Range<u64>| {
+        seeds.filter(|seed| simulate::canary(world, *seed).rolled_back()).count()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| back(0..runs / 2));
+        back(runs / 2..runs) + other.join().unwrap()
+    })
+}
+
+#[test]
+fn no_difference_is_called_worse_no_more_often_than_stated() {
+    // 90 % sure: at most one in ten. Less sure than by default, so that there is something to count.
+    let plan = Canary {
+        steps: vec![10.0, 25.0, 50.0],
+        confidence: 90.0,
+        error_limit: None,
+        ..Canary::default()
+    };
+    for alike in [GOOD, Behaviour { failing: 0.1, ..GOOD }] {
+        let world = World { plan: plan.clone(), stable: alike, ..world(alike) };
+        let back = rolled_back(&world, 100);
+        assert!(back <= 10, "{back} of 100 of {alike:?}");
+    }
+    // 99 % sure, while what both stand on is away for a fifth of the time.
+    let plan = Canary { confidence: 99.0, ..plan };
+    let back = rolled_back(&World { plan, outages: 0.2, ..world(GOOD) }, 100);
+    assert!(back <= 1, "{back} of 100");
+}
+
+#[test]
+fn a_stated_difference_is_found_with_the_stated_power() {
+    // As docs/canary.md has it: of those that fail 5 % instead of 1 %, or take 60 ms instead
+    // of 40 ms in the median, at 40 requests a second, 99 of 100 go back.
+    let plan = Canary { steps: vec![10.0, 25.0, 50.0], ..Canary::default() };
+    let failing = Behaviour { failing: 0.05, ..GOOD };
+    let slow = Behaviour { median_ms: 60.0, ..GOOD };
+    for worse in [failing, slow] {
+        let world = World { plan: plan.clone(), longest_s: 1800, ..world(worse) };
+        let back = rolled_back(&world, 50);
+        assert!(back >= 49, "{back} of 50 of {worse:?}");
+    }
+}
+
 #[test]
 fn outages_of_both_are_not_held_against_the_canary() {
     let plan = Canary { error_limit: None, ..Canary::default() };

@@ -70,9 +70,10 @@ impl Outcome {
 pub struct Random(u64);
 
 impl Random {
-    /// Begins at a seed.
+    /// Begins at a seed. Neighbouring seeds begin far apart: each is scrambled first, as the numbers of one
+    /// generator are those of another whose state is a few steps behind.
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1))
+        Self(Self(seed).bits())
     }
 
     fn bits(&mut self) -> u64 {
