@@ -7,70 +7,11 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
 use serde_json::Value;
+use support::diagnosis::{ask, breaks_and_mends, broken, mend};
+use support::foreign::client;
 use support::gateway::Operator;
 use support::{Checkout, Sandbox, binary, eventually};
-
-/// Sends a saved request; exit status and what was printed.
-fn ask(sandbox: &Sandbox, args: &[&str]) -> (i32, Value) {
-    let mut all = vec!["request"];
-    all.extend(args);
-    all.push("--json");
-    let done = sandbox.run(&all);
-    (done.code(), done.json())
-}
-
-/// What the diagnosis of an error answer finds broken, and the kind of its fix.
-fn broken(answer: &Value) -> (Vec<String>, String) {
-    let diagnosis = &answer["diagnosis"];
-    let checked = diagnosis["checked"].as_array().unwrap_or_else(|| panic!("{answer}"));
-    let broken = checked.iter().filter(|finding| finding["holds"] == false);
-    let broken = broken.map(|finding| finding["what"].as_str().unwrap().to_owned()).collect();
-    (broken, diagnosis["fix"]["kind"].as_str().unwrap_or_default().to_owned())
-}
-
-/// Runs the command of the fix, word by word as it is printed.
-fn mend(sandbox: &Sandbox, answer: &Value) -> support::Finished {
-    let fix = &answer["diagnosis"]["fix"];
-    let arguments: Vec<&str> =
-        fix["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    assert!(fix["command"].as_str().unwrap().starts_with("labdeck "), "{fix}");
-    let mut all = arguments;
-    all.push("--yes");
-    sandbox.run(&all).success()
-}
-
-/// Breaks something, sees the request fail with this status, checks the diagnosis, runs its fix, and sees
-/// the request succeed.
-#[track_caller]
-fn breaks_and_mends(sandbox: &Sandbox, request: &[&str], status: u16, found: &[&str], fix: &str) {
-    let (_, answer) = ask(sandbox, request);
-    assert_eq!(answer["status"], status, "{answer}");
-    let (broken, kind) = broken(&answer);
-    assert_eq!(broken, found, "{answer:#}");
-    assert_eq!(kind, fix, "{answer:#}");
-    mend(sandbox, &answer);
-    eventually("the request succeeds", || (ask(sandbox, request).1["status"] == 200).then_some(()));
-}
-
-fn lambda(sandbox: &Sandbox) -> (aws_sdk_lambda::Client, tokio::runtime::Runtime) {
-    let endpoint = sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
-    let path = sandbox.state_dir().join("credentials.json");
-    let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let text = |name: &str| own[name].as_str().unwrap().to_owned();
-    let keys =
-        Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
-    let config = aws_sdk_lambda::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .credentials_provider(keys)
-        .build();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    (aws_sdk_lambda::Client::from_conf(config), runtime)
-}
 
 #[test]
 fn every_request_is_sent_and_judged() {
@@ -89,6 +30,23 @@ fn every_request_is_sent_and_judged() {
     assert!(said.contains("✗ $.message is \"Hello, World!\", expected \"Goodbye\""), "{said}");
     let said = sandbox.run(&["request", "hello", "--all"]).exits(1).stdout();
     assert!(said.contains("✗ wrong"), "{said}");
+    // How long it may take: the gateway alone takes longer than one, and never as long as the other.
+    let within = |name: &str, millis: &str| {
+        let own = ["request", "hello", name, "--save", "GET", "/helloworld", "--expect", millis];
+        sandbox.run(&own).success();
+    };
+    within("late", "time=40");
+    within("in-time", "time=60000");
+    let operator = Operator::new(&sandbox);
+    operator.slow("execute-api", "GET", 60);
+    let (code, answer) = ask(&sandbox, &["hello", "late"]);
+    let verdict = &answer["verdicts"][0];
+    assert_eq!((code, &verdict["holds"]), (1, &false.into()), "{answer}");
+    let said = sandbox.run(&["request", "hello", "late"]).exits(1).stdout();
+    assert!(said.contains("✗ time is ") && said.contains("expected at most 40 ms"), "{said}");
+    let said = sandbox.run(&["request", "hello", "in-time"]).exits(0).stdout();
+    assert!(said.contains("✓ time ") && said.contains("60000 ms"), "{said}");
+    operator.go_on();
     // Without the API nobody answers.
     sandbox.run(&["destroy", "hello", "--yes"]).success();
     let said = sandbox.run(&["request", "hello", "--all"]).exits(1).stdout();
@@ -267,7 +225,7 @@ fn what_is_behind_a_method_is_diagnosed_and_mended() {
     sandbox.json(&["deploy", "items", "items-db"]);
     let one = ["items", "one", "--stage", "dev"];
     assert_eq!(ask(&sandbox, &one).1["status"], 200);
-    let (lambda, runtime) = lambda(&sandbox);
+    let (lambda, runtime) = (client(&sandbox), Operator::new(&sandbox).runtime);
     let name = "ItemsFunction";
 
     // The stage calls an alias that there is not.

@@ -6,7 +6,10 @@ use crate::blueprint::{Blueprint, SavedRequest};
 use crate::manifest::{Whose, requests};
 use crate::problem::{Findings, Position, Problems};
 use crate::section::{Context, Section};
-use crate::{MOST_MANIFEST_BYTES, links, read_text, syntax};
+use crate::{links, read_text, syntax};
+
+/// Largest file of a person's own requests, in bytes: one body may have 10 MB.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads and checks the requests of a file for a lab, whose APIs, keys and requests they may name.
 /// A file that is not there holds none.
@@ -20,7 +23,7 @@ pub fn read_requests(file: &Path, lab: &Blueprint) -> Result<Vec<SavedRequest>, 
         return Ok(Vec::new());
     }
     let mut findings = Findings::new(file);
-    let text = match read_text(file, MOST_MANIFEST_BYTES) {
+    let text = match read_text(file, MOST_BYTES) {
         Ok(text) => text,
         Err(message) => {
             findings.add(Position { line: 1, column: 1 }, message);
@@ -38,6 +41,12 @@ pub fn read_requests(file: &Path, lab: &Blueprint) -> Result<Vec<SavedRequest>, 
 /// Every problem of the text with its line.
 pub fn check_requests(file: &Path, text: &str, lab: &Blueprint) -> Result<(), Problems> {
     let mut findings = Findings::new(file);
+    if text.len() as u64 > MOST_BYTES {
+        let message =
+            format!("with this it is larger than {MOST_BYTES} bytes, all requests together");
+        findings.add(Position { line: 1, column: 1 }, message);
+        return Err(Problems(findings.into_sorted()));
+    }
     parse_requests(text, &called(file), lab, &mut findings);
     let problems = findings.into_sorted();
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -63,4 +72,21 @@ fn parse_requests(
     all.requests.extend(own.iter().cloned());
     links::check(&names, text, &all, findings);
     own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_could_not_be_read_again_is_not_written() {
+        let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+        let check = |bytes: usize| {
+            let text = "\n".repeat(bytes);
+            check_requests(Path::new("shop.toml"), &text, &Blueprint::default())
+        };
+        let refused = check(most + 1).map_err(|problems| problems.to_string());
+        assert!(refused.is_err_and(|why| why.contains("larger than 16777216 bytes")));
+        assert!(check(10).is_ok());
+    }
 }

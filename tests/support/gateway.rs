@@ -99,6 +99,31 @@ impl Operator {
         self.admin("PUT", &fault.to_string());
     }
 
+    /// Lets every call of an operation take so much longer, also those of functions.
+    pub fn slow(&self, service: &str, operation: &str, delay_ms: u32) {
+        let fault = serde_json::json!([
+            { "service": service, "operation": operation, "every": 1, "action": { "delay_ms": delay_ms } }
+        ]);
+        self.admin("PUT", &fault.to_string());
+    }
+
+    /// Gives what is behind a method another setting; stages serve it once it is deployed.
+    pub fn set_integration(&self, api: &str, path: &str, method: &str, setting: (&str, &str)) {
+        let api = self.api(api);
+        let patch = PatchOperation::builder().op(Op::Replace).path(setting.0).value(setting.1);
+        let call = self.client.update_integration().rest_api_id(&api).http_method(method);
+        let call = call.resource_id(self.resource(&api, path)).patch_operations(patch.build());
+        self.runtime.block_on(call.send()).unwrap();
+    }
+
+    /// The id of a resource of the API with this id.
+    pub fn resource(&self, api: &str, path: &str) -> String {
+        let all = self.client.get_resources().rest_api_id(api).limit(500).send();
+        let all = self.runtime.block_on(all).unwrap();
+        let found = all.items().iter().find(|one| one.path() == Some(path)).unwrap();
+        found.id().unwrap().to_owned()
+    }
+
     /// Waits until a call waits.
     pub fn paused(&self) {
         super::eventually("a call waits", || {

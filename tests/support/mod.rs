@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 pub mod console;
+pub mod diagnosis;
 pub mod foreign;
 pub mod gateway;
 pub mod http;

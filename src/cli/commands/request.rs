@@ -51,7 +51,7 @@ pub async fn run(context: &Context<'_>, args: &RequestArgs) -> Result<u8> {
     let Some(name) = name else { return Ok(list(context, &blueprint)) };
     let mut saved = find(&blueprint, name)?.clone();
     if let Some(key) = &args.key {
-        saved.key = Some(context.full_name(key));
+        saved.use_key(context.full_name(key));
         // It is expected of the request as it was saved.
         saved.expect = None;
     }

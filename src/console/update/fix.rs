@@ -1,7 +1,6 @@
 //! What mends an error answer, done by one key: the diagnosis says what, and it goes the way that the
 //! same change goes on its own screen, with its preview and its questions.
 
-use labdeck_lab::blueprint::SavedRequest;
 use labdeck_ops::gateway::usage::Left;
 use labdeck_ops::gateway::{plan, stage};
 use labdeck_ops::request::explain::Fix;
@@ -59,7 +58,8 @@ fn use_key(state: &mut State, request: &str, key: String) -> Vec<Effect> {
     let Some(saved) = state.saved_request().filter(|saved| saved.name == request) else {
         return Vec::new();
     };
-    let edited = SavedRequest { key: Some(key), ..state.requests.current(saved).clone() };
+    let mut edited = state.requests.current(saved).clone();
+    edited.use_key(key);
     state.requests.edits.insert(edited.name.clone(), edited);
     requests::send(state)
 }

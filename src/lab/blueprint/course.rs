@@ -42,6 +42,14 @@ pub struct SavedRequest {
     pub own: bool,
 }
 
+impl SavedRequest {
+    /// Sends the key of this name along, and no value that was typed into a header instead.
+    pub fn use_key(&mut self, key: String) {
+        self.headers.retain(|name, _| !name.eq_ignore_ascii_case("x-api-key"));
+        self.key = Some(key);
+    }
+}
+
 /// What the answer to a saved request must be.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Expect {

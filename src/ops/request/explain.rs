@@ -53,14 +53,18 @@ pub(super) fn explain(
         (502, "internal server error") => bad_gateway(&origin),
         (500, "internal server error") => no_permission(&origin),
         (504, "endpoint request timed out") => format!(
-            "The function did not answer within the gateway's 29 s. Look for its timeout and its \
-             slow calls in the log{}.",
+            "The function did not answer within the integration's timeout, 29 s unless the definition \
+             says less. Look for its slow calls in the log{}.",
             logs(&origin)
         ),
         (503, "service unavailable") => "The gateway could not reach what is behind the method. \
              Try again; when it goes on, look at the function's state."
             .to_owned(),
-        (413, _) => "The request is larger than the gateway's 10 MB.".to_owned(),
+        (413, _) => {
+            "The body is larger than the gateway's 10 MB, or makes an event that is larger \
+             than the 6 MB that Lambda takes."
+                .to_owned()
+        }
         (415, "unsupported media type") => {
             "The method takes no body of this Content-Type.".to_owned()
         }

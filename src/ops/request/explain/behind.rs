@@ -147,6 +147,7 @@ pub(super) async fn failed(case: &Case<'_>) -> Result<Diagnosis> {
             if known.exists { format!("it is {}", known.state) } else { "it was deleted".into() };
         checked.push(Finding::new(format!("function {function} is active"), good, detail));
     }
+    let within = if late { integration_timeout(case).await? } else { None };
     let timeout = known.map_or(0, |known| known.timeout_s);
     let timed_out = found.lines.iter().any(is_timeout);
     let error = found.lines.iter().rev().find_map(error_of);
@@ -158,7 +159,11 @@ pub(super) async fn failed(case: &Case<'_>) -> Result<Diagnosis> {
             (false, None) => "it has not ended, or its log is not there yet".to_owned(),
         };
         let what = format!("it answered within its timeout of {timeout} s");
-        checked.push(Finding::new(what, !timed_out, detail));
+        checked.push(Finding::new(what, !timed_out, detail.clone()));
+        if let Some(within) = &within {
+            let what = format!("it answered within the integration's timeout of {within}");
+            checked.push(Finding::new(what, false, detail));
+        }
         let detail = error.clone().unwrap_or_else(|| "it logged none".to_owned());
         checked.push(Finding::new(
             "it logged no error",
@@ -169,7 +174,9 @@ pub(super) async fn failed(case: &Case<'_>) -> Result<Diagnosis> {
     let explanation = match (late, timed_out, &error) {
         (_, true, _) => format!("{function} did not answer within its timeout of {timeout} s."),
         (true, false, _) => format!(
-            "{function} did not answer within the gateway's 29 s; look for its slow calls in the log."
+            "{function} did not answer within the integration's timeout of {}; look for its slow calls in \
+             the log.",
+            within.as_deref().unwrap_or("at most 29 s")
         ),
         (false, false, Some(error)) => format!("{function} failed: {error}"),
         (false, false, None) if found.lines.is_empty() => format!(
@@ -188,6 +195,20 @@ pub(super) async fn failed(case: &Case<'_>) -> Result<Diagnosis> {
         None => logs(case, (!function.is_empty()).then_some(function.as_str())),
     };
     Ok(Diagnosis { explanation, checked, fix: Some(fix) })
+}
+
+/// How long the gateway waits for what is behind the method, as the definition is now: `10 s`, `50 ms`.
+async fn integration_timeout(case: &Case<'_>) -> Result<Option<String>> {
+    let resources = live::methods(&case.engine.target, &case.origin.api_id).await?;
+    let method = &case.exchange.request.method;
+    let millis = trial::template(&resources, case.path(), method).and_then(|(template, verb)| {
+        let resource = resources.iter().find(|one| one.path() == Some(template))?;
+        Some(resource.resource_methods()?.get(verb)?.method_integration()?.timeout_in_millis())
+    });
+    Ok(millis.filter(|millis| *millis > 0).map(|millis| match millis % 1000 {
+        0 => format!("{} s", millis / 1000),
+        _ => format!("{millis} ms"),
+    }))
 }
 
 fn logs(case: &Case<'_>, function: Option<&str>) -> Fix {

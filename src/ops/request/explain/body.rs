@@ -11,6 +11,8 @@ use crate::trial;
 
 /// API Gateway's limit of a body, in bytes.
 const LARGEST: usize = 10 * 1024 * 1024;
+/// Lambda's limit of a synchronous invocation's event, in bytes (Lambda quotas).
+const LARGEST_EVENT: usize = 6 * 1024 * 1024;
 /// Most models that one may refer to, itself included.
 const MOST_MODELS: usize = 20;
 /// Most violations that are told.
@@ -49,15 +51,29 @@ pub(super) async fn invalid(case: &Case<'_>) -> Result<Diagnosis> {
 
 /// `413`: how large it is.
 pub(super) fn too_large(case: &Case<'_>) -> Diagnosis {
-    let size = case.exchange.request.body.as_deref().map_or(0, str::len);
-    let detail = format!("{size} bytes");
-    let what = "the body has at most 10 MB";
-    Diagnosis {
-        explanation: "The gateway takes bodies of 10 MB, and hands a function events of 6 MB."
-            .into(),
-        checked: vec![Finding::new(what, size <= LARGEST, detail)],
-        fix: None,
+    let body = case.exchange.request.body.as_deref().unwrap_or_default();
+    let mut checked = vec![Finding::new(
+        "the body has at most 10 MB",
+        body.len() <= LARGEST,
+        format!("it has {} bytes", body.len()),
+    )];
+    let calls = !case.origin.functions.is_empty();
+    // In an event the body is a JSON string: quotes and line breaks take two bytes and more.
+    let quoted = serde_json::to_string(body).map_or(body.len(), |text| text.len());
+    if calls && body.len() <= LARGEST {
+        checked.push(Finding::new(
+            "the event that it makes has at most 6 MB",
+            quoted <= LARGEST_EVENT,
+            format!("the body alone takes {quoted} bytes of it"),
+        ));
     }
+    let explanation = match checked.iter().find(|finding| !finding.holds) {
+        Some(found) if found.what.contains("event") => {
+            "The gateway takes the body, and the event that it makes of it is larger than Lambda's 6 MB."
+        }
+        _ => "The gateway takes bodies of 10 MB, and hands a function events of 6 MB.",
+    };
+    Diagnosis { explanation: explanation.into(), checked, fix: None }
 }
 
 /// `Unsupported Media Type`: which types the method takes.

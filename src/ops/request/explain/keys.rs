@@ -58,14 +58,14 @@ fn judge(case: &Case<'_>, live: &Gateway, sent: Sent) -> Diagnosis {
         Sent::Nothing => {
             checked.push(Finding::new(carries, false, "it has no x-api-key"));
             let explanation = "The method wants an API key, and the request has none.".to_owned();
-            return Diagnosis { explanation, checked, fix: Some(usable(case, live)) };
+            return Diagnosis { explanation, checked, fix: Some(usable(case, live, None)) };
         }
         Sent::Unknown => {
             checked.push(Finding::new(carries, true, "a value that was typed"));
             let what = "its value is that of a key".to_owned();
             checked.push(Finding::new(what, false, "no key of the account has it"));
             let explanation = "The value of x-api-key is that of no key.".to_owned();
-            return Diagnosis { explanation, checked, fix: Some(usable(case, live)) };
+            return Diagnosis { explanation, checked, fix: Some(usable(case, live, None)) };
         }
         Sent::Key { id, name } => (id, name),
     };
@@ -74,7 +74,7 @@ fn judge(case: &Case<'_>, live: &Gateway, sent: Sent) -> Diagnosis {
         checked.push(Finding::new(format!("key {name} exists"), false, "it was deleted"));
         let explanation = format!("The key {name} that was sent does not exist any more.");
         let named = case.blueprint.keys.iter().any(|key| key.name == name);
-        let fix = if named { case.deploy() } else { usable(case, live) };
+        let fix = if named { case.deploy() } else { usable(case, live, Some(&name)) };
         return Diagnosis { explanation, checked, fix: Some(fix) };
     };
     let state = if key.enabled { "it is enabled" } else { "it is disabled" };
@@ -90,7 +90,10 @@ fn judge(case: &Case<'_>, live: &Gateway, sent: Sent) -> Diagnosis {
     checked.push(Finding::new(format!("key {name} is in a usage plan"), in_plan, detail));
     if !in_plan {
         let explanation = format!("The key {name} is in no usage plan of the lab.");
-        return Diagnosis { explanation, checked, fix: Some(case.deploy()) };
+        // A deploy puts the keys that the files name into their plans, and no other.
+        let planned = case.blueprint.plans.iter().any(|plan| plan.keys.contains(&name));
+        let fix = if planned { case.deploy() } else { usable(case, live, Some(&name)) };
+        return Diagnosis { explanation, checked, fix: Some(fix) };
     }
     let of_key = || live.plans.iter().filter(|(plan, _)| key.plans.contains(&plan.name));
     let bound = of_key().find(|(plan, _)| plan.stages().contains(&stage.as_str()));
@@ -116,16 +119,22 @@ fn judge(case: &Case<'_>, live: &Gateway, sent: Sent) -> Diagnosis {
     Diagnosis { explanation, checked, fix: None }
 }
 
-/// A key with which the request would be let in; else the first that there is, whose own trouble the
-/// next answer tells.
-fn usable(case: &Case<'_>, live: &Gateway) -> Fix {
+/// A key with which the request would be let in, other than the one that was sent; else the first that
+/// there is, whose own trouble the next answer tells.
+fn usable(case: &Case<'_>, live: &Gateway, sent: Option<&str>) -> Fix {
     let stage = case.stage();
     let lets_in = |plans: &[String]| {
         let bound = live.plans.iter().filter(|(plan, _)| plans.contains(&plan.name));
         bound.into_iter().any(|(plan, _)| plan.stages().contains(&stage.as_str()))
     };
-    let good = live.keys.iter().find(|key| key.enabled && lets_in(&key.plans));
-    let Some(key) = good.or(live.keys.first()) else { return case.deploy() };
+    let others = || live.keys.iter().filter(|key| Some(key.name.as_str()) != sent);
+    let good = others().find(|key| key.enabled && lets_in(&key.plans));
+    // A deploy makes those that the files name.
+    let named = |name: &str| live.keys.iter().any(|key| key.name == name);
+    let missing = case.blueprint.keys.iter().any(|key| !named(&key.name));
+    let Some(key) = good.or_else(|| others().next().filter(|_| !missing)) else {
+        return case.deploy();
+    };
     Fix::UseKey {
         lab: case.lab(),
         request: case.exchange.request.name.clone(),
