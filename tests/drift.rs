@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::Value;
-use support::Sandbox;
+use support::{Sandbox, sdk};
 
 /// A client that is not labdeck's.
 struct Other {
@@ -14,22 +14,8 @@ struct Other {
 
 impl Other {
     fn new(sandbox: &Sandbox) -> Self {
-        use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
-        let endpoint = sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
-        let path = sandbox.state_dir().join("credentials.json");
-        let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let text = |name: &str| own[name].as_str().unwrap().to_owned();
-        let keys =
-            Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
-        let config = aws_sdk_lambda::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(keys)
-            .build();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { client: aws_sdk_lambda::Client::from_conf(config), runtime }
+        let client = aws_sdk_lambda::Client::new(&sdk::config(sandbox));
+        Self { client, runtime: sdk::runtime() }
     }
 
     fn memory(&self, function: &str) -> i32 {

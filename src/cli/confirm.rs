@@ -42,6 +42,11 @@ pub async fn answer(question: String) -> String {
 /// What counts as yes.
 pub const YES: [&str; 3] = ["y", "Y", "yes"];
 
+/// Refused for want of a yes.
+fn unconfirmed(what: &str, why: &str) -> Failure {
+    Failure::new(FailureKind::Refused, what, why).next("confirm it with --yes")
+}
+
 impl Context<'_> {
     /// [`answer`]; empty when the person stops the command first.
     pub async fn answer(&self, question: String) -> String {
@@ -49,6 +54,20 @@ impl Context<'_> {
             typed = answer(question) => typed,
             () = self.cancel.cancelled() => String::new(),
         }
+    }
+
+    /// Refuses what is asked for wherever it is done, when nobody can be asked: before anything is started
+    /// for it.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn can_be_confirmed(&self, what: &str, danger: Danger) -> Result<()> {
+        // Nowhere is less wanted than on the local cloud.
+        let asked = matches!(danger.wants(true), Wanted::Yes | Wanted::Typed);
+        if !asked || self.global.yes || can_ask() {
+            return Ok(());
+        }
+        Err(unconfirmed(what, "it is not confirmed, and there is no terminal to ask on"))
     }
 
     /// Wants a yes, or a name, before something is done that can hurt; in read-only mode refuses it.
@@ -60,12 +79,10 @@ impl Context<'_> {
             engine.target.may_change(&about.what, None)?;
         }
         let wanted = about.danger.wants(engine.target.is_local());
-        if wanted == Wanted::Nothing || self.global.yes {
+        if matches!(wanted, Wanted::Nothing | Wanted::Meant) || self.global.yes {
             return Ok(());
         }
-        let refused = |why: &str| {
-            Err(Failure::new(FailureKind::Refused, &about.what, why).next("confirm it with --yes"))
-        };
+        let refused = |why: &str| Err(unconfirmed(&about.what, why));
         let place = danger::place_of(engine, about.alias).await;
         if !can_ask() {
             let why = format!("on {place} it is not confirmed, and there is no terminal to ask on");

@@ -3,6 +3,7 @@
 //! One file per command in `commands`. What a command does lives in `labdeck_ops`; here are its
 //! arguments, its text and its exit status.
 
+mod acts;
 pub mod args;
 mod commands;
 mod confirm;

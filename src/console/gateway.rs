@@ -5,6 +5,7 @@ use std::sync::Arc;
 use labdeck_aws::{Failure, Result};
 use labdeck_lab::Blueprint;
 use labdeck_ops::Engine;
+use labdeck_ops::danger::{Act, Danger};
 use labdeck_ops::gateway::difference::{self, Comparison};
 use labdeck_ops::gateway::plan::{self, PlanEdit};
 use labdeck_ops::gateway::stage::{self, StageEdit};
@@ -97,6 +98,47 @@ impl Change {
     /// Whether it ends at a safe point of its own when it is waited for no longer.
     pub const fn stops_itself(&self) -> bool {
         matches!(self, Self::RotateKey { .. })
+    }
+
+    /// What it does, to say how much it can hurt.
+    pub fn act(&self) -> Act {
+        match self {
+            Self::Stage(_) => Act::EditStage,
+            Self::Plan(_) => Act::EditPlan,
+            Self::Switch { .. } => Act::SwitchDeployment,
+            Self::Redeploy { .. } => Act::Redeploy,
+            Self::Flush(_) => Act::FlushCache,
+            Self::Left { .. } => Act::Quota,
+            Self::CreateKey { .. } => Act::CreateKey,
+            Self::EnableKey { on: true, .. } => Act::EnableKey,
+            Self::EnableKey { on: false, .. } => Act::DisableKey,
+            Self::RotateKey { .. } => Act::RotateKey,
+        }
+    }
+
+    /// How much it can hurt in this lab.
+    pub fn danger(&self, blueprint: &Blueprint) -> Danger {
+        match self.stage() {
+            Some(stage) => self.act().on_stage(blueprint, &stage),
+            None => self.act().danger(),
+        }
+    }
+
+    /// What it is about, in AWS's words.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Stage(edit) => edit.preview.subject.clone(),
+            Self::Plan(edit) => edit.preview.subject.clone(),
+            Self::Switch { stage, .. } | Self::Redeploy { stage, .. } | Self::Flush(stage) => {
+                format!("stage {stage}")
+            }
+            Self::Left { plan, key, .. } => format!("API key {key} in usage plan {plan}"),
+            Self::CreateKey { name, .. }
+            | Self::EnableKey { name, .. }
+            | Self::RotateKey { name, .. } => {
+                format!("API key {name}")
+            }
+        }
     }
 
     /// The stage whose answers it changes, as `API/STAGE`.

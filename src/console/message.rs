@@ -9,7 +9,7 @@ use labdeck_ops::audit::Found;
 use labdeck_ops::canary::{CanaryView, Command, Start};
 use labdeck_ops::chaos::Ended;
 use labdeck_ops::checks::CheckResult;
-use labdeck_ops::danger::Danger;
+use labdeck_ops::danger::{self, Act, Danger, Wanted};
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::progress::Progress;
 use labdeck_ops::release::history::Happening;
@@ -57,6 +57,15 @@ pub struct Question {
     pub number: u64,
     /// The plan.
     pub plan: Plan,
+}
+
+impl Question {
+    /// What must be typed, where a yes is not enough: the lab's name, for a plan that loses data.
+    pub fn typed(&self) -> Option<&str> {
+        // The same wherever it is deployed.
+        let wanted = danger::of_plan(&self.plan).wants(true);
+        (wanted == Wanted::Typed).then_some(&*self.plan.lab)
+    }
 }
 
 /// A lab's name with its blueprint, or with what is wrong with its files.
@@ -195,10 +204,14 @@ impl ReleaseOperation {
     /// How much it can hurt.
     pub fn danger(&self) -> Danger {
         match self {
-            Self::Publish { .. } => Danger::Changes,
-            Self::Rollback | Self::Undo => Danger::TakesBack,
-            Self::Shift(_) | Self::Promote | Self::Complete => Danger::Prod,
+            Self::Publish { .. } => Act::Publish,
+            Self::Rollback => Act::Rollback,
+            Self::Undo => Act::Undo,
+            Self::Shift(_) => Act::Shift,
+            Self::Promote => Act::Promote,
+            Self::Complete => Act::Complete,
         }
+        .danger()
     }
 
     /// What people call it.

@@ -9,8 +9,8 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, LoggingConfig, Runtime};
 use serde_json::{Value, json};
 
-use super::Sandbox;
 use super::gateway::Operator;
+use super::{Sandbox, sdk};
 
 /// The function behind the API.
 pub const FUNCTION: &str = "orders-get";
@@ -231,18 +231,5 @@ impl Foreign {
 
 /// A client of Lambda that is not labdeck's.
 pub fn client(sandbox: &Sandbox) -> aws_sdk_lambda::Client {
-    use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
-    let path = sandbox.state_dir().join("credentials.json");
-    let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let text = |name: &str| own[name].as_str().unwrap().to_owned();
-    let keys =
-        Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
-    let config = aws_sdk_lambda::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(sandbox.cloud().unwrap()["endpoint"].as_str().unwrap())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .credentials_provider(keys)
-        .build();
-    aws_sdk_lambda::Client::from_conf(config)
+    aws_sdk_lambda::Client::new(&sdk::config(sandbox))
 }

@@ -3,7 +3,7 @@
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde_json::Value;
 
-use super::{Sandbox, http};
+use super::{Sandbox, http, sdk};
 
 /// Somebody with another tool.
 pub struct Operator {
@@ -16,23 +16,12 @@ pub struct Operator {
 impl Operator {
     /// On the cloud of `sandbox`, which must run.
     pub fn new(sandbox: &Sandbox) -> Self {
-        use aws_sdk_apigateway::config::{BehaviorVersion, Credentials, Region};
-        let endpoint = sandbox.cloud().unwrap()["endpoint"].as_str().unwrap().to_owned();
-        let path = sandbox.state_dir().join("credentials.json");
-        let own: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let text = |name: &str| own[name].as_str().unwrap().to_owned();
-        let keys =
-            Credentials::new(text("access_key_id"), text("secret_access_key"), None, None, "test");
-        let config = aws_sdk_apigateway::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(keys)
-            .build();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = aws_sdk_apigateway::Client::from_conf(config);
-        Self { client, runtime, endpoint, token: text("admin_token") }
+        Self {
+            client: aws_sdk_apigateway::Client::new(&sdk::config(sandbox)),
+            runtime: sdk::runtime(),
+            endpoint: sdk::endpoint(sandbox),
+            token: sdk::Keys::of(sandbox).admin_token,
+        }
     }
 
     /// The id of the API with this name.

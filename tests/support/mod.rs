@@ -94,8 +94,7 @@ impl Sandbox {
 
     /// Runs a headless command to its end.
     pub fn run(&self, args: &[&str]) -> Finished {
-        let output = self.command(args).output().unwrap();
-        Finished { args: args.join(" "), output }
+        Finished::of(self.command(args))
     }
 
     /// Runs a headless command that must succeed, with `--json`, and gives the last object printed.
@@ -188,6 +187,13 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Runs a command to its end.
+    pub fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        let args = command.get_args().map(|word| word.to_string_lossy().into_owned());
+        Self { args: args.collect::<Vec<_>>().join(" "), output }
+    }
+
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }

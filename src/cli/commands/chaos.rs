@@ -2,7 +2,6 @@
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_ops::chaos::{self, To};
-use labdeck_ops::danger::Danger;
 use serde_json::json;
 
 use super::show;
@@ -44,8 +43,8 @@ pub async fn run(context: &Context<'_>, args: &ChaosArgs) -> Result<u8> {
             blueprint.name,
             if on { "on" } else { "off" }
         ),
-        danger: if on { Danger::Prod } else { Danger::Changes },
-        alias: None,
+        danger: args.act().danger(),
+        alias: blueprint.released_alias(),
         name: "",
     };
     context.confirmed(&engine, &about).await?;

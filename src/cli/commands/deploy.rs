@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, FailureKind, Result, for_lab};
 use labdeck_lab::Blueprint;
+use labdeck_ops::danger::{self, Act, Wanted};
 use labdeck_ops::deploy::plan::{Plan, Summary};
 use labdeck_ops::deploy::{Confirm, One, Options};
 use labdeck_ops::{deploy, variant};
 
 use crate::args::{DeployArgs, HowArgs, LabsArg};
-use crate::confirm::{YES, answer, can_ask};
+use crate::confirm::{About, YES, answer, can_ask};
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
@@ -26,6 +27,13 @@ pub async fn run(context: &Context<'_>, args: &DeployArgs) -> Result<u8> {
         blueprints.iter().try_for_each(|lab| variant::of(lab, name).map(|_| ()))?;
     }
     let engine = context.engine().await?;
+    let about = About {
+        what: format!("deploying {}", labs.join(", ")),
+        danger: Act::Deploy.danger(),
+        alias: None,
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     let mut options = options(&args.how);
     options.confirm = asking(context);
     let chosen = blueprints.iter().map(|lab| variant::choose(&engine, lab, asked));
@@ -83,8 +91,8 @@ pub fn asking(context: &Context<'_>) -> Option<Confirm> {
     (!context.global.yes).then(confirm)
 }
 
-/// Asks on a terminal. Without one, what is billed by the hour was said and is made; what is lost is
-/// refused.
+/// Asks on a terminal: for the lab's name where data is lost, else for a yes. Without one, what is billed
+/// by the hour was said and is made; what is lost is refused.
 fn confirm() -> Confirm {
     // One question at a time, when several labs have one.
     let asking = Arc::new(tokio::sync::Mutex::new(()));
@@ -92,11 +100,20 @@ fn confirm() -> Confirm {
         let asking = Arc::clone(&asking);
         Box::pin(async move {
             let _one = asking.lock().await;
-            if !can_ask() {
-                return !plan.loses_data();
+            // Asked for everywhere, or nowhere.
+            let goes = danger::of_plan(&plan).wants(true) == Wanted::Typed;
+            let question = plan.question();
+            match (can_ask(), goes) {
+                (false, goes) => !goes,
+                (true, true) => {
+                    let lab = &plan.lab;
+                    answer(format!("\n{question} Type {lab} to go on: ")).await == *lab
+                }
+                (true, false) => {
+                    let typed = answer(format!("\n{question} [y/N] ")).await;
+                    YES.contains(&typed.as_str())
+                }
             }
-            let typed = answer(format!("\n{} [y/N] ", plan.question())).await;
-            YES.contains(&typed.as_str())
         })
     })
 }

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-use labdeck_aws::{Failure, FailureKind, Result};
+use labdeck_aws::Result;
 use labdeck_lab::Blueprint;
+use labdeck_ops::danger::Act;
 use labdeck_ops::deploy::plan::Summary;
 use labdeck_ops::{Engine, deploy};
 
 use crate::args::LabsArg;
 use crate::commands::plan;
-use crate::confirm::can_ask;
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::exit;
 use crate::progress::Display;
@@ -19,15 +20,19 @@ pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
     let labs = super::deploy::labs(context, args)?;
     let read = |lab: &String| context.own_blueprint(lab, "destroying");
     let blueprints = labs.iter().map(read).collect::<Result<Vec<_>>>()?;
-    // Refused before anything is started or asked.
-    if !context.global.yes && !can_ask() {
-        let what = format!("destroying {}", labs.join(", "));
-        let why = "it is not confirmed, and there is no terminal to ask on";
-        return Err(Failure::new(FailureKind::Refused, what, why).next("confirm it with --yes"));
-    }
+    let danger = Act::Destroy.danger();
+    context.can_be_confirmed(&format!("destroying {}", labs.join(", ")), danger)?;
     let engine = context.engine().await?;
-    for blueprint in blueprints.iter().filter(|_| !context.global.yes) {
-        confirm(&engine, blueprint, context).await?;
+    for blueprint in &blueprints {
+        let about = About {
+            what: format!("destroying {}", blueprint.name),
+            danger,
+            alias: blueprint.released_alias(),
+            name: &blueprint.name,
+        };
+        if context.global.yes || something_goes(&engine, blueprint).await? {
+            context.confirmed(&engine, &about).await?;
+        }
     }
     let display = Display::new(context.output);
     let labs = super::deploy::ones(blueprints, &deploy::Options::default(), &display);
@@ -38,29 +43,17 @@ pub async fn run(context: &Context<'_>, args: &LabsArg) -> Result<u8> {
     Ok(if left { exit::FAILED } else { exit::DONE })
 }
 
-/// Shows what will be removed and wants the lab's name typed.
-async fn confirm(engine: &Engine, blueprint: &Blueprint, context: &Context<'_>) -> Result<()> {
-    let lab = &blueprint.name;
+/// Shows what will be removed; whether there is anything.
+async fn something_goes(engine: &Engine, blueprint: &Blueprint) -> Result<bool> {
     let plan = deploy::plan_destroy(engine, blueprint).await?;
     if plan.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mut stderr = io::stderr();
     for line in plan::text(&plan) {
         let _ = writeln!(stderr, "{line}");
     }
-    let question = format!(
-        "on {} ({}). Type the lab's name to destroy it: ",
-        engine.target.name(),
-        engine.target.region()
-    );
-    let typed = context.answer(question).await;
-    if typed == *lab {
-        return Ok(());
-    }
-    let what = format!("destroying {lab}");
-    Err(Failure::new(FailureKind::Refused, what, "it was not confirmed")
-        .next("type the lab's name, or give --yes"))
+    Ok(true)
 }
 
 fn text(summary: &Summary) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `keys`: API keys, without their values unless one is shown on request.
 
 use labdeck_aws::Result;
-use labdeck_ops::danger::{self, Danger};
+use labdeck_ops::danger::Danger;
 use labdeck_ops::gateway::keys::{self, KeyInfo};
 use labdeck_ops::gateway::rotate;
 use serde_json::json;
@@ -19,14 +19,15 @@ const MASK: &str = "••••••••";
 /// Lists the keys, or does something with one.
 pub async fn run(context: &Context<'_>, args: &KeysArgs) -> Result<u8> {
     let (engine, blueprint) = context.lab(&args.lab).await?;
-    let (what, danger) = match &args.command {
-        None | Some(KeysCommand::Show { .. }) => ("looking at keys".to_owned(), Danger::Safe),
-        Some(KeysCommand::Create { name, .. }) => (format!("making key {name}"), Danger::Changes),
-        Some(KeysCommand::Enable { name }) => (format!("enabling key {name}"), Danger::Changes),
-        Some(KeysCommand::Disable { name }) => (format!("disabling key {name}"), Danger::Prod),
-        Some(KeysCommand::Rotate { name, .. }) => (format!("rotating key {name}"), Danger::Prod),
+    let what = match &args.command {
+        None | Some(KeysCommand::Show { .. }) => "looking at keys".to_owned(),
+        Some(KeysCommand::Create { name, .. }) => format!("making key {name}"),
+        Some(KeysCommand::Enable { name }) => format!("enabling key {name}"),
+        Some(KeysCommand::Disable { name }) => format!("disabling key {name}"),
+        Some(KeysCommand::Rotate { name, .. }) => format!("rotating key {name}"),
     };
-    let alias = danger::released_alias(&blueprint);
+    let danger = args.command.as_ref().map_or(Danger::Safe, |command| command.act().danger());
+    let alias = blueprint.released_alias();
     context.confirmed(&engine, &About { what, danger, alias, name: "" }).await?;
     match &args.command {
         None => {

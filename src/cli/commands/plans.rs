@@ -3,13 +3,12 @@
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 use labdeck_ops::Engine;
-use labdeck_ops::danger::{self, Danger};
 use labdeck_ops::gateway::plan::{self, PlanModel};
 use labdeck_ops::gateway::usage::{self, KeyUsage, Left, PlanUsage};
 use labdeck_telemetry::clean;
 use serde_json::json;
 
-use super::stages::{confirm, dry, moment, told};
+use super::stages::{dry, moment, told, warn};
 use crate::args::{PlansArgs, PlansCommand};
 use crate::confirm::About;
 use crate::context::Context;
@@ -36,12 +35,8 @@ pub async fn run(context: &Context<'_>, args: &PlansArgs) -> Result<u8> {
     };
     let about = About {
         what: format!("changing usage plan {name} of {}", blueprint.name),
-        danger: match command {
-            PlansCommand::Usage | PlansCommand::Set { dry_run: true, .. } => Danger::Safe,
-            PlansCommand::Set { .. } => Danger::Prod,
-            PlansCommand::Reset { .. } | PlansCommand::Extend { .. } => Danger::Changes,
-        },
-        alias: danger::released_alias(&blueprint),
+        danger: command.act().danger(),
+        alias: blueprint.released_alias(),
         name: "",
     };
     context.confirmed(&engine, &about).await?;
@@ -52,7 +47,7 @@ pub async fn run(context: &Context<'_>, args: &PlansArgs) -> Result<u8> {
             if *dry_run {
                 return Ok(dry(context, &edit.preview));
             }
-            confirm(context, &edit.preview).await?;
+            warn(context, &edit.preview);
             let wait = engine.target.budget_wait("API Gateway", "UpdateUsagePlan");
             if !wait.is_zero() {
                 let seconds = wait.as_secs().max(1);

@@ -1,7 +1,7 @@
 //! `release` and `rollback`: versions, and which of them `prod` serves.
 
 use labdeck_aws::{FailureKind, Result};
-use labdeck_ops::danger::{self, Danger};
+use labdeck_ops::danger::Danger;
 use labdeck_ops::release::outcome::ReleaseOutcome;
 use labdeck_ops::release::pointer::version_name;
 use labdeck_ops::release::{self, Begun};
@@ -16,13 +16,14 @@ use crate::output::{exit, status_of};
 
 /// Does it. When only a part succeeded, the outcome says which, and the exit status is not 0.
 pub async fn run(context: &Context<'_>, lab: &str, command: ReleaseCommand) -> Result<u8> {
-    let at_once = danger_of(&command) == Danger::TakesBack;
+    let danger = command.act().danger();
+    let at_once = danger == Danger::TakesBack;
     let (engine, blueprint) =
         if at_once { context.lab_at_once(lab).await? } else { context.lab(lab).await? };
     let about = About {
         what: format!("{} of {}", told_as(&command), blueprint.name),
-        danger: danger_of(&command),
-        alias: danger::released_alias(&blueprint),
+        danger,
+        alias: blueprint.released_alias(),
         name: &blueprint.name,
     };
     context.confirmed(&engine, &about).await?;
@@ -72,21 +73,6 @@ fn told_as(command: &ReleaseCommand) -> String {
         ReleaseCommand::Canary(_) => "running a guarded canary".to_owned(),
         ReleaseCommand::Prune { .. } => "deleting old versions".to_owned(),
         ReleaseCommand::Status | ReleaseCommand::History => "looking at the release".to_owned(),
-    }
-}
-
-fn danger_of(command: &ReleaseCommand) -> Danger {
-    match command {
-        ReleaseCommand::Status
-        | ReleaseCommand::History
-        | ReleaseCommand::Prune { dry_run: true, .. } => Danger::Safe,
-        ReleaseCommand::Prune { .. } => Danger::Deletes,
-        ReleaseCommand::Publish { .. } => Danger::Changes,
-        ReleaseCommand::Rollback { .. } | ReleaseCommand::Undo => Danger::TakesBack,
-        ReleaseCommand::Shift { .. }
-        | ReleaseCommand::Promote
-        | ReleaseCommand::Complete
-        | ReleaseCommand::Canary(_) => Danger::Prod,
     }
 }
 

@@ -1,9 +1,11 @@
 //! `right-size`: tries a function with several memory sizes and says which to choose.
 
 use labdeck_aws::Result;
+use labdeck_ops::danger::Act;
 use labdeck_ops::right_size::{RightSize, Trial, right_size};
 
 use crate::args::RightSizeArgs;
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{columns, exit};
 use crate::progress::Display;
@@ -17,6 +19,13 @@ pub async fn run(context: &Context<'_>, args: &RightSizeArgs) -> Result<u8> {
         format!("{}{}", context.global.prefix.as_deref().unwrap_or_default(), args.function);
     let known = blueprint.functions.iter().any(|function| function.name == prefixed);
     let function = if known { &prefixed } else { &args.function };
+    let about = About {
+        what: format!("measuring a copy of {function}"),
+        danger: Act::RightSize.danger(),
+        alias: None,
+        name: "",
+    };
+    context.confirmed(&engine, &about).await?;
     let display = Display::new(context.output);
     let reporter = display.reporter();
     let found = right_size(&engine, &blueprint, function, &trial, &reporter, &context.cancel).await;

@@ -2,9 +2,7 @@
 
 use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
-use labdeck_lab::blueprint::Follows;
 use labdeck_ops::Engine;
-use labdeck_ops::danger::{self, Danger};
 use labdeck_ops::gateway::deployments::{self, ApiDeployments, Origin};
 use labdeck_ops::gateway::difference::{self, Comparison};
 use labdeck_ops::gateway::stage::{self, StageModel};
@@ -16,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::{StagesArgs, StagesCommand};
-use crate::confirm::{About, YES, answer, can_ask};
+use crate::confirm::About;
 use crate::context::Context;
 use crate::output::{columns, exit};
 
@@ -53,8 +51,8 @@ pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
     let engine = context.engine().await?;
     let about = About {
         what: format!("changing stage {stage} of {}", blueprint.name),
-        danger: danger_of(&blueprint, &stage, command),
-        alias: danger::released_alias(&blueprint),
+        danger: command.act().on_stage(&blueprint, &stage),
+        alias: blueprint.released_alias(),
         name: "",
     };
     context.confirmed(&engine, &about).await?;
@@ -65,7 +63,7 @@ pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
             if *dry_run {
                 return Ok(dry(context, &edit.preview));
             }
-            confirm(context, &edit.preview).await?;
+            warn(context, &edit.preview);
             let done = stage::apply(&engine, &blueprint, &edit).await?;
             told(context, &done);
         }
@@ -96,22 +94,6 @@ pub async fn run(context: &Context<'_>, args: &StagesArgs) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-/// How much a command can hurt: what changes the answers of a stage that follows releases asks where it
-/// is not local.
-fn danger_of(blueprint: &Blueprint, stage: &str, command: &StagesCommand) -> Danger {
-    let name = stage.rsplit_once('/').map_or(stage, |(_, name)| name);
-    let mut stages = blueprint.stages.iter();
-    let prod = stages.any(|stage| stage.name == name && stage.follows == Follows::Release);
-    match command {
-        StagesCommand::Set { dry_run: true, .. }
-        | StagesCommand::Deployments
-        | StagesCommand::Diff { .. } => Danger::Safe,
-        StagesCommand::Flush => Danger::Changes,
-        _ if prod => Danger::Prod,
-        _ => Danger::Changes,
-    }
-}
-
 /// Prints what an edit came to.
 pub fn told(context: &Context<'_>, done: &Done) {
     context.output.result(done, || {
@@ -138,22 +120,11 @@ pub fn dry(context: &Context<'_>, preview: &Preview) -> u8 {
     if preview.patches.is_empty() { exit::DONE } else { exit::PENDING }
 }
 
-/// Says what one should know before, and asks where somebody can answer.
-///
-/// # Errors
-/// Refused when the answer is no.
-pub async fn confirm(context: &Context<'_>, preview: &Preview) -> Result<()> {
+/// Says what one should know before an edit is made.
+pub fn warn(context: &Context<'_>, preview: &Preview) {
     for warning in &preview.warnings {
         context.output.remark(format!("! {warning}"));
     }
-    if preview.warnings.is_empty() || context.global.yes || !can_ask() {
-        return Ok(());
-    }
-    if YES.contains(&answer("go on? [y/N] ".to_owned()).await.as_str()) {
-        return Ok(());
-    }
-    let what = format!("editing {}", preview.subject);
-    Err(Failure::new(FailureKind::Refused, what, "it was not confirmed; nothing was changed"))
 }
 
 async fn list(context: &Context<'_>, engine: &Engine, blueprint: &Blueprint) -> Result<u8> {

@@ -22,8 +22,8 @@ pub async fn run(context: &Context<'_>, args: &WalkArgs) -> Result<u8> {
     let (index, step) = find(&blueprint, name)?;
     let about = About {
         what: format!("running step {} of {}", step.name, blueprint.name),
-        danger: danger::of_step(&step.action),
-        alias: danger::released_alias(&blueprint),
+        danger: danger::of_step(&blueprint, &step.action),
+        alias: blueprint.released_alias(),
         name: danger::typed_for_step(&blueprint.name, &step.action).unwrap_or_default(),
     };
     context.confirmed(&engine, &about).await?;

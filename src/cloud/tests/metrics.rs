@@ -449,8 +449,13 @@ async fn documents_in_a_functions_output_and_its_invocations_become_metrics() {
     let (line, invocation) = access[0].rsplit_once(' ').unwrap();
     assert_eq!(line, "GET /greet 418 418 - 5");
     assert_eq!(access[1], "GET - 403 - MISSING_AUTHENTICATION_TOKEN 42 -");
-    let lines = functions.lines(&format!("API-Gateway-Execution-Logs_{api}/dev"), 11).await;
+    let lines = functions.lines(&format!("API-Gateway-Execution-Logs_{api}/dev"), 15).await;
     for expected in [
+        "Extended Request Id: ",
+        &format!(". API Key:  API Stage: {api}/dev"),
+        "API Key  authorized because method 'GET /greet' does not require API Key. Request will \
+         not contribute to throttle or quota limits",
+        &format!("Usage Plan check succeeded for API Key  and API Stage {api}/dev"),
         "Starting execution for request: ",
         "HTTP Method: GET, Resource Path: /greet",
         "Received response. Status: 200, Integration latency: ",

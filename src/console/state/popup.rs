@@ -31,6 +31,8 @@ pub enum Intent {
     Release(ReleaseOperation),
     /// Begin a guarded canary, or go on with one.
     Guard(Start),
+    /// Let the guarded canary go to its next step.
+    SkipStep,
     /// Move a chaos switch.
     Chaos {
         /// The switch.

@@ -52,7 +52,7 @@ pub fn run(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Prune => versions::prune(state),
         Action::Canary => canary::begin(state),
         Action::CanaryPause => canary::pause(state),
-        Action::CanarySkip => canary::tell(state, Command::Skip),
+        Action::CanarySkip => canary::skip(state),
         Action::CanaryAbort => canary::tell(state, Command::Abort),
         Action::Deploy => work::start(state, JobKind::Deploy(state.how())),
         Action::Plan => work::start(state, JobKind::Plan(state.how())),

@@ -6,8 +6,8 @@ use labdeck_ops::request::destination::Destination;
 use labdeck_ops::request::exchange::Exchange;
 use labdeck_ops::request::trace::{self, Trace};
 
-use super::{act, cut, work};
-use crate::action::{Action, Screen};
+use super::{act, cut, danger, work};
+use crate::action::{Act, Action, Screen};
 use crate::asks::{Ask, Told};
 use crate::message::Effect;
 use crate::state::State;
@@ -117,10 +117,10 @@ fn forget(state: &mut State) -> Vec<Effect> {
     match state.saved_request() {
         Some(saved) if saved.own => {
             let name = saved.name.clone();
-            let lines =
-                vec![format!("Forget your request {name}? Its answers stay in the history.")];
-            state.popups.push(Popup::Confirm { lines, intent: Intent::ForgetRequest(name) });
-            Vec::new()
+            let question = format!("Forget your request {name}");
+            let more = vec!["Its answers stay in the history.".to_owned()];
+            let intent = Intent::ForgetRequest(name);
+            danger::guarded(state, Act::Forget.danger(), &question, more, intent)
         }
         Some(_) => say(state, Tone::Info, "it is the lab's own, and stands in its lab.toml"),
         None => say(state, Tone::Info, "no request is selected"),

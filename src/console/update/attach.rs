@@ -5,7 +5,7 @@ use labdeck_ops::attach::check_name;
 use labdeck_ops::whose;
 
 use super::{cut, danger, data};
-use crate::action::Action;
+use crate::action::{Act, Action};
 use crate::attach::{Told, Work};
 use crate::message::{Effect, NamedLab};
 use crate::state::attach::{Picker, is_off};
@@ -104,13 +104,12 @@ pub fn detach(state: &mut State) -> Vec<Effect> {
         state.notes.say(state.now_ms, Tone::Warn, said);
         return Vec::new();
     }
-    let lines = vec![
-        format!("Detach {name}?"),
+    let question = format!("Detach {name}");
+    let more = vec![
         format!("On {}.", danger::place(state)),
         "labdeck forgets what was picked; nothing in the account is changed.".to_owned(),
     ];
-    state.popups.push(Popup::Confirm { lines, intent: Intent::Detach(name) });
-    Vec::new()
+    danger::guarded(state, Act::Forget.danger(), &question, more, Intent::Detach(name))
 }
 
 /// Forgets what is attached.

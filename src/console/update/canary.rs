@@ -2,11 +2,10 @@
 
 use labdeck_aws::Failure;
 use labdeck_ops::canary::{self, CanaryView, Command, End, Phase, Start, words};
-use labdeck_ops::danger::Danger;
 use labdeck_ops::release::{self, Begun};
 
 use super::{act, cut, danger, data, work};
-use crate::action::Action;
+use crate::action::{Act, Action};
 use crate::message::Effect;
 use crate::state::State;
 use crate::state::canary::Compared;
@@ -57,7 +56,15 @@ fn ask_or_guard(state: &mut State, start: Start) -> Vec<Effect> {
     let question = format!("Guard a canary of {lab}");
     let more =
         vec!["Traffic moves by itself, and back at once when the canary is worse.".to_owned()];
-    danger::guarded(state, Danger::Prod, &question, more, Intent::Guard(start))
+    danger::guarded(state, Act::Canary.danger(), &question, more, Intent::Guard(start))
+}
+
+/// Lets it go to its next step, after what that wants.
+pub fn skip(state: &mut State) -> Vec<Effect> {
+    let Some(view) = state.guarded() else { return tell(state, Command::Skip) };
+    let question = format!("Go on with the canary of {} though it is not known enough", view.lab);
+    let more = vec![format!("It has {}% now.", view.percent())];
+    danger::guarded(state, Act::SkipStep.danger(), &question, more, Intent::SkipStep)
 }
 
 /// Guards it.

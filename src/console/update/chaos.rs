@@ -7,7 +7,7 @@ use labdeck_ops::chaos::{self as switches, Ended};
 
 use super::work::{lab_name, ready};
 use super::{danger, data};
-use crate::action::Danger;
+use crate::action::Act;
 use crate::message::Effect;
 use crate::state::State;
 use crate::state::note::Tone;
@@ -38,7 +38,7 @@ pub fn choose_time(state: &mut State, longer: bool) {
 
 /// Moves a chaos switch, after what its danger wants.
 pub fn switch(state: &mut State, name: String, on: bool) -> Vec<Effect> {
-    let danger = if on { Danger::Prod } else { Danger::Changes };
+    let danger = if on { Act::ChaosOn } else { Act::ChaosOff }.danger();
     if !ready(state) || !danger::allowed(state, "chaos", danger) {
         return Vec::new();
     }

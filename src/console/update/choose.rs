@@ -77,12 +77,16 @@ pub fn asked(state: &mut State, question: Question) {
 /// Shows the next question of the running job, once nothing else lies over the screen: what is being
 /// typed must not become its answer.
 pub fn next(state: &mut State) {
-    let Some(Question { number, plan }) = state.questions.front() else { return };
+    let Some(question @ Question { number, plan }) = state.questions.front() else { return };
     if !state.popups.is_empty() {
         return;
     }
     let mut about: Vec<String> = plan.warnings().map(|warning| format!("! {warning}")).collect();
     about.push(crate::view::plan::counts(plan));
+    if let Some(lab) = question.typed() {
+        let place = super::danger::place(state);
+        about.push(format!("What is lost on {place} is lost for good. Type {lab} to go on."));
+    }
     let prompt = Prompt {
         asked: Asked::Apply { question: *number },
         about,
@@ -90,6 +94,22 @@ pub fn next(state: &mut State) {
         error: None,
     };
     state.popups.push(Popup::Prompt(prompt));
+}
+
+/// What was typed as the answer: nothing, or a no, leaves everything as it is.
+///
+/// # Errors
+/// What is wanted instead.
+pub fn typed(state: &mut State, question: u64, text: &str) -> Result<Vec<Effect>, String> {
+    let asked = state.questions.iter().find(|one| one.number == question);
+    let name = asked.and_then(Question::typed).map(str::to_owned);
+    let yes = match (text, name) {
+        ("" | "n" | "N" | "no", _) => false,
+        (text, Some(name)) => super::popups::typed_exactly(text, &name).map(|()| true)?,
+        ("y" | "Y" | "yes", None) => true,
+        _ => return Err("type y to deploy, n to leave everything as it is".to_owned()),
+    };
+    Ok(answer(state, question, yes))
 }
 
 /// The answer to a question of the running job.

@@ -1,7 +1,8 @@
 //! What is refused in read-only mode, and what is asked before it is done. `labdeck_ops::danger` decides.
 
+use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::StepAction;
-use labdeck_ops::danger::{self, Danger, Wanted};
+use labdeck_ops::danger::{self, Act, Danger, Wanted};
 use labdeck_ops::request::destination::{self, Destination, Sent};
 
 use super::{attach, choose, popups, work};
@@ -63,12 +64,15 @@ pub fn may_start(state: &mut State, kind: &JobKind) -> bool {
             contenders.iter().all(|one| may_send(state, &one.what, &one.to))
         }
         JobKind::Step { index } => {
-            let step = state.blueprint().and_then(|blueprint| blueprint.steps.get(*index));
-            let danger = step.map_or(Danger::Safe, |step| danger::of_step(&step.action));
+            let of = |lab: &Blueprint| Some(danger::of_step(lab, &lab.steps.get(*index)?.action));
+            let danger = state.blueprint().and_then(|lab| of(lab)).unwrap_or(Danger::Safe);
             allowed(state, "the step", danger)
         }
-        JobKind::Deploy(_) | JobKind::Destroy | JobKind::DeployAll | JobKind::DestroyAll => {
-            allowed(state, kind.name(), Danger::Changes)
+        JobKind::Deploy(_) | JobKind::DeployAll => {
+            allowed(state, kind.name(), Act::Deploy.danger())
+        }
+        JobKind::Destroy | JobKind::DestroyAll => {
+            allowed(state, kind.name(), Act::Destroy.danger())
         }
     }
 }
@@ -83,10 +87,12 @@ pub fn guarded(
     intent: Intent,
 ) -> Vec<Effect> {
     let local = state.target().is_none_or(|target| target.local);
-    if danger.wants(local) == Wanted::Nothing {
-        return popups::confirmed(state, intent);
+    let mut lines = vec![format!("{question}?")];
+    match danger.wants(local) {
+        Wanted::Nothing => return popups::confirmed(state, intent),
+        Wanted::Meant => {}
+        Wanted::Yes | Wanted::Typed => lines.push(format!("On {}.", place(state))),
     }
-    let mut lines = vec![format!("{question}?"), format!("On {}.", place(state))];
     lines.extend(more);
     state.popups.push(Popup::Confirm { lines, intent });
     Vec::new()
@@ -109,7 +115,9 @@ pub fn step(state: &mut State) -> Vec<Effect> {
         StepAction::Destroy => typed(state, Asked::LabNameForStep { index }),
         StepAction::DeleteFunction { .. } => typed(state, Asked::FunctionForStep { index }),
         ref action => {
-            let danger = danger::of_step(action);
+            let danger = state
+                .blueprint()
+                .map_or(Act::of_step(action).danger(), |lab| danger::of_step(lab, action));
             if !work::ready(state) || !work::free(state) || !may_start(state, &kind) {
                 return Vec::new();
             }

@@ -1,8 +1,12 @@
 //! Whatever a key may do: what read-only mode lets through, and what is asked before it is done.
 #![allow(clippy::unwrap_used)]
 
-use labdeck_ops::danger::Danger;
+use std::sync::Arc;
+
+use labdeck_ops::canary::{CanaryView, Command, Phase};
+use labdeck_ops::danger::{Act, Danger};
 use labdeck_ops::request::destination;
+use labdeck_telemetry::compare::Verdict;
 
 use super::act;
 use super::tests::{keys, remote, state};
@@ -29,6 +33,55 @@ fn changes(effect: &Effect) -> bool {
         },
         Effect::Send { what, to, .. } => destination::may_change(what, to),
         _ => false,
+    }
+}
+
+/// A canary that is guarded.
+fn guarded() -> CanaryView {
+    CanaryView {
+        lab: "shop".to_owned(),
+        phase: Phase::Holding,
+        step: 0,
+        steps: vec![5.0, 50.0],
+        held_s: 1.0,
+        hold_s: 30,
+        verdict: Verdict::TooLittleData,
+        functions: Vec::new(),
+        confidence: 95.0,
+        sent: (0, 0),
+    }
+}
+
+#[test]
+fn a_guarded_canary_skips_at_once_where_it_is_local_and_after_a_yes_elsewhere() {
+    let told = |effects: &[Effect]| matches!(effects, [Effect::Tell(Command::Skip)]);
+    let mut state = state();
+    state.canary.guarded = Some(guarded());
+    assert!(told(&act::run(&mut state, Action::CanarySkip)));
+    remote(&mut state);
+    assert!(act::run(&mut state, Action::CanarySkip).is_empty());
+    assert!(told(&keys(&mut state, "y")));
+}
+
+#[test]
+fn what_forgets_is_asked_also_locally_and_also_in_read_only_mode() {
+    for entry in REGISTRY.iter().filter(|entry| entry.danger == Danger::Forgets) {
+        let mut state = state();
+        read_only(&mut state);
+        let lab = state.lab.unwrap();
+        match entry.action {
+            Action::Detach => state.labs[lab].attached = true,
+            Action::ForgetRequest => {
+                let blueprint = state.labs[lab].blueprint.as_mut().unwrap();
+                for request in &mut Arc::make_mut(blueprint).requests {
+                    request.own = true;
+                }
+            }
+            other => panic!("what {other:?} forgets must be there"),
+        }
+        assert!(act::run(&mut state, entry.action).is_empty(), "{}", entry.id);
+        assert!(matches!(state.popups.last(), Some(Popup::Confirm { .. })), "{}", entry.id);
+        assert_eq!(keys(&mut state, "y").len(), 1, "{}", entry.id);
     }
 }
 
@@ -88,6 +141,9 @@ fn what_changes_prod_elsewhere_is_asked_with_account_region_and_alias() {
     for entry in dangerous {
         let mut state = state();
         remote(&mut state);
+        if entry.act == Act::SkipStep {
+            state.canary.guarded = Some(guarded());
+        }
         let mut effects = act::run(&mut state, entry.action);
         // A share must be typed, a switch chosen.
         if let Some(Popup::Prompt(prompt)) = state.popups.last() {
@@ -116,5 +172,18 @@ fn what_deletes_wants_a_name_typed_also_locally() {
         assert!(act::run(&mut state, entry.action).is_empty(), "{}", entry.id);
         assert!(matches!(state.popups.last(), Some(Popup::Prompt(_))), "{}", entry.id);
         assert!(keys(&mut state, "wrong⏎").is_empty(), "{}", entry.id);
+    }
+}
+
+#[test]
+fn the_documentation_names_every_action_that_does_more_than_look() {
+    let page = include_str!("../../../docs/read-only.md");
+    for act in Act::ALL.iter().filter(|act| **act != Act::Look) {
+        let all = REGISTRY.iter().filter(|entry| entry.act == *act);
+        let all: Vec<String> = all.map(|entry| format!("`{}`", entry.id)).collect();
+        let actions = if all.is_empty() { "–".to_owned() } else { all.join(" ") };
+        let row = page.lines().find(|line| line.starts_with(&format!("| {} |", act.words())));
+        let cells: Vec<&str> = row.unwrap_or_default().split('|').map(str::trim).collect();
+        assert_eq!(cells.get(3), Some(&&*actions), "{act:?}: {row:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use labdeck_aws::{Failure, FailureKind};
 use labdeck_lab::blueprint::{StepAction, Variant};
-use labdeck_ops::deploy::plan::Summary;
+use labdeck_ops::deploy::plan::{Plan, Summary, Verb};
 use labdeck_ops::progress::Progress;
 
 use super::message;
@@ -90,7 +90,14 @@ fn a_choice_makes_the_plan_that_is_shown_out_of_date() {
 
 /// A deploy runs and asks.
 fn asking(state: &mut State, number: u64) {
-    message(state, Message::Asked(Question { number, plan: plan() }));
+    message(state, Message::Asked(Question { number, plan: billed() }));
+}
+
+/// A plan that loses nothing, with a warning.
+fn billed() -> Plan {
+    let mut plan = plan();
+    plan.steps.retain(|step| step.verb != Verb::Replace);
+    plan
 }
 
 #[test]
@@ -106,8 +113,7 @@ fn a_plan_with_warnings_is_carried_out_only_after_a_typed_yes() {
         keys(&mut state, "d");
         asking(&mut state, 7);
         let Some(Popup::Prompt(prompt)) = state.popups.last() else { panic!() };
-        assert!(prompt.about[0].starts_with("! table orders"), "{:?}", prompt.about);
-        assert!(prompt.about[1].contains("billed by the hour"), "{:?}", prompt.about);
+        assert!(prompt.about[0].contains("billed by the hour"), "{:?}", prompt.about);
         let effects = keys(&mut state, typed);
         if let Some(expected) = expected {
             let [Effect::Answer { question: 7, yes }] = &effects[..] else {
@@ -119,6 +125,31 @@ fn a_plan_with_warnings_is_carried_out_only_after_a_typed_yes() {
             assert!(effects.is_empty(), "{typed}");
             assert!(asked(&state).is_some(), "{typed}");
         }
+    }
+}
+
+#[test]
+fn a_plan_that_loses_data_wants_the_labs_name_typed() {
+    for (typed, expected) in [
+        ("shop⏎", Some(true)),
+        ("⏎", Some(false)),
+        ("n⏎", Some(false)),
+        ("␛", Some(false)),
+        ("y⏎", None),
+        ("shop-front⏎", None),
+    ] {
+        let mut state = state();
+        keys(&mut state, "d");
+        message(&mut state, Message::Asked(Question { number: 7, plan: plan() }));
+        let Some(Popup::Prompt(prompt)) = state.popups.last() else { panic!() };
+        assert!(prompt.about[0].starts_with("! table orders"), "{:?}", prompt.about);
+        assert!(prompt.about.iter().any(|line| line.contains("Type shop")), "{:?}", prompt.about);
+        let answered = match &keys(&mut state, typed)[..] {
+            [Effect::Answer { question: 7, yes }] => Some(*yes),
+            _ => None,
+        };
+        assert_eq!(answered, expected, "{typed}");
+        assert_eq!(asked(&state).is_some(), expected.is_none(), "{typed}");
     }
 }
 

@@ -107,11 +107,16 @@ fn changed(state: &mut State, fix: Fix) -> Option<Vec<Effect>> {
         }
         Fix::EnableKey { key, .. } => {
             let seen = read.keys.iter().find(|known| known.name == key)?.id.clone();
-            return Some(gateway::start(state, Change::EnableKey { name: key, seen, on: true }));
+            let change = Change::EnableKey { name: key, seen, on: true };
+            return Some(gateway::do_now(
+                state,
+                change,
+                "requests with the key are answered again",
+            ));
         }
         Fix::ResetQuota { plan, key, .. } => {
             let change = Change::Left { plan, key, left: Left::Full };
-            return Some(gateway::start(state, change));
+            return Some(gateway::do_now(state, change, "the key has its whole quota again"));
         }
         Fix::BindPlan { plan: name, stage, .. } => {
             let edits = [(format!("stages.{stage}"), "on".to_owned())];

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use labdeck_aws::{Failure, FailureKind};
-use labdeck_lab::blueprint::Follows;
-use labdeck_ops::danger::Danger;
+use labdeck_ops::danger::Wanted;
 use labdeck_ops::gateway::stage::StageModel;
 use labdeck_ops::gateway::usage::Left;
 use labdeck_ops::gateway::{Done, Gateway, Preview, patch, plan, rules, stage};
@@ -142,13 +141,8 @@ fn flush(state: &mut State) -> Vec<Effect> {
         let said = format!("{} has no cache", stage.label());
         return nothing(state, &said);
     }
-    let (label, subject) = (stage.label(), stage.subject());
-    let change = Change::Flush(label);
-    if about(state, &change).is_empty() {
-        return start(state, change);
-    }
-    let warnings = vec!["what its cache holds is thrown away".to_owned()];
-    show(state, Preview { subject, patches: Vec::new(), warnings }, change)
+    let change = Change::Flush(stage.label());
+    do_now(state, change, "what its cache holds is thrown away")
 }
 
 fn difference(state: &mut State) -> Vec<Effect> {
@@ -171,7 +165,8 @@ fn left(state: &mut State, full: bool) -> Vec<Effect> {
     }
     let (plan, key) = (plan.name.clone(), key.key.clone());
     if full {
-        return start(state, Change::Left { plan, key, left: Left::Full });
+        let change = Change::Left { plan, key, left: Left::Full };
+        return do_now(state, change, "the key has its whole quota again");
     }
     state.gateway.asked = Some((plan, key));
     ask(state, Asked::Extend)
@@ -191,7 +186,8 @@ pub fn extend(state: &mut State, text: &str) -> Result<Vec<Effect>, String> {
     let more = text.parse::<u32>().ok().filter(|more| (1..=i32::MAX as u32).contains(more));
     let more = more.ok_or("how many more requests is a whole number from 1 on")?;
     let Some((plan, key)) = state.gateway.asked.clone() else { return Ok(Vec::new()) };
-    Ok(start(state, Change::Left { plan, key, left: Left::More(more) }))
+    let change = Change::Left { plan, key, left: Left::More(more) };
+    Ok(do_now(state, change, "the key has more requests in this period"))
 }
 
 /// A line was typed: the name of a new key.
@@ -210,7 +206,8 @@ pub fn create(state: &mut State, name: &str) -> Result<Vec<Effect>, String> {
         [(plan, _)] => vec![plan.name.clone()],
         _ => Vec::new(),
     };
-    Ok(start(state, Change::CreateKey { name: name.to_owned(), plans }))
+    let change = Change::CreateKey { name: name.to_owned(), plans };
+    Ok(do_now(state, change, "a key is made by hand"))
 }
 
 fn toggle(state: &mut State) -> Vec<Effect> {
@@ -218,7 +215,7 @@ fn toggle(state: &mut State) -> Vec<Effect> {
     let (name, seen, on) = (key.name.clone(), key.id.clone(), !key.enabled);
     let change = Change::EnableKey { name: name.clone(), seen, on };
     if on {
-        return start(state, change);
+        return do_now(state, change, "requests with the key are answered again");
     }
     let warnings = vec![format!("requests with the key {name} get 403 Forbidden")];
     let patch = patch::Patch::replace("/enabled", "false", Some("true"));
@@ -248,36 +245,32 @@ fn key(state: &mut State, copied: bool) -> Vec<Effect> {
     vec![Effect::LookUpKey { blueprint, name: key.name.clone(), copied }]
 }
 
-/// What must be said before a change of prod on a target that is not local.
+/// What must be said before a change that wants a yes; empty where it wants none.
 fn about(state: &State, change: &Change) -> Vec<String> {
-    if state.target().is_none_or(|target| target.local) {
-        return Vec::new();
+    let local = state.target().is_none_or(|target| target.local);
+    let danger = state.blueprint().map_or(change.act().danger(), |lab| change.danger(lab));
+    match danger.wants(local) {
+        Wanted::Nothing => Vec::new(),
+        _ => vec![format!("{} on {}", change.subject(), danger::place(state))],
     }
-    let of_prod = |label: &str| {
-        let name = label.rsplit_once('/').map_or(label, |(_, stage)| stage);
-        let found = state.blueprint().and_then(|lab| lab.stages.iter().find(|s| s.name == name));
-        found.is_some_and(|stage| stage.follows == Follows::Release)
-    };
-    let subject = match change {
-        Change::Plan(edit) => edit.preview.subject.clone(),
-        Change::EnableKey { name, .. } | Change::RotateKey { name, .. } => {
-            format!("API key {name}")
-        }
-        _ => match change.stage().filter(|label| of_prod(label)) {
-            Some(label) => format!("stage {label}"),
-            None => return Vec::new(),
-        },
-    };
-    vec![format!("{subject} on {}", danger::place(state))]
 }
 
-/// Shows what a change will do, and waits for yes.
+/// Shows what a change will do, and waits until it is agreed to: with a key of its own where the change
+/// wants a yes.
 pub(super) fn show(state: &mut State, preview: Preview, change: Change) -> Vec<Effect> {
     let about = about(state, &change);
-    let loses = matches!(change, Change::RotateKey { .. });
-    let asks = !about.is_empty() || loses;
+    let asks = !about.is_empty();
     state.popups.push(Popup::Preview(Box::new(PreviewBox { preview, about, change, asks })));
     Vec::new()
+}
+
+/// Does at once what needs no preview, unless it wants a yes. `warning` says what it comes to.
+pub(super) fn do_now(state: &mut State, change: Change, warning: &str) -> Vec<Effect> {
+    if about(state, &change).is_empty() {
+        return start(state, change);
+    }
+    let warnings = vec![warning.to_owned()];
+    show(state, Preview { subject: change.subject(), patches: Vec::new(), warnings }, change)
 }
 
 /// The form was accepted: its preview, or what is wrong.
@@ -323,9 +316,9 @@ pub fn agreed(state: &mut State, preview: PreviewBox) -> Vec<Effect> {
     start(state, preview.change)
 }
 
-pub(super) fn start(state: &mut State, change: Change) -> Vec<Effect> {
+fn start(state: &mut State, change: Change) -> Vec<Effect> {
     // The mode may have been entered while it was asked.
-    if !danger::allowed(state, &change.name(), Danger::Changes) {
+    if !danger::allowed(state, &change.name(), change.act().danger()) {
         return Vec::new();
     }
     if let Some(busy) = &state.gateway.busy {

@@ -1,6 +1,7 @@
 //! Popups: opened, typed into, answered.
 
 use labdeck_lab::blueprint::StepAction;
+use labdeck_ops::canary::Command;
 use labdeck_ops::release;
 use labdeck_telemetry::Filter;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
@@ -232,6 +233,7 @@ pub(super) fn confirmed(state: &mut State, intent: Intent) -> Vec<Effect> {
         Intent::Release(operation) => work::release_now(state, operation),
         Intent::Chaos { name, on } => chaos::switch_now(state, name, on),
         Intent::Guard(start) => canary::guard(state, start),
+        Intent::SkipStep => canary::tell(state, Command::Skip),
         Intent::Detach(name) => attach::detach_now(state, name),
     }
 }
@@ -273,11 +275,7 @@ fn answered(state: &mut State, mut prompt: Prompt) -> Vec<Effect> {
         Asked::AllLabs => {
             typed_exactly(&text, "all").map(|()| work::start_all(state, JobKind::DestroyAll))
         }
-        Asked::Apply { question } => match text.as_str() {
-            "y" | "Y" | "yes" => Ok(choose::answer(state, question, true)),
-            "" | "n" | "N" | "no" => Ok(choose::answer(state, question, false)),
-            _ => Err("type y to deploy, n to leave everything as it is".to_owned()),
-        },
+        Asked::Apply { question } => choose::typed(state, question, &text),
     };
     match result {
         Ok(effects) => effects,
@@ -297,7 +295,7 @@ pub(super) fn step_function(state: &State, index: usize) -> Option<String> {
     }
 }
 
-fn typed_exactly(text: &str, name: &str) -> Result<(), String> {
+pub(super) fn typed_exactly(text: &str, name: &str) -> Result<(), String> {
     if text == name {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use labdeck_aws::{Failure, FailureKind};
+use labdeck_ops::deploy::plan::Verb;
 use labdeck_ops::progress::Progress;
 use labdeck_ops::status::{
     AlarmStatus, CacheStatus, KeyStatus, LabStatus, MappingStatus, PlanStatus, QueueStatus,
@@ -151,10 +152,20 @@ fn a_question_says_the_price_and_how_to_answer() {
     let mut state = full_state(0).unwrap();
     job(&mut state, JobKind::Deploy(How::default()), Vec::new());
     update::message(&mut state, Message::Asked(Question { number: 1, plan: plan() }));
+    let question = ["deploy shop all the same?", "! the cache of stage", "billed by the hour"];
     for size in [SMALL, LARGE] {
-        let parts =
-            ["deploy shop all the same?", "! the cache of stage", "billed by the hour", "› y or n"];
-        shows(&mut state, size, &parts);
+        shows(&mut state, size, &question);
+        shows(&mut state, size, &["its 3 items are lost", "Type shop to go on"]);
+    }
+    // Where nothing is lost, a yes is enough.
+    let mut plan = plan();
+    plan.steps.retain(|step| step.verb != Verb::Replace);
+    state.questions.clear();
+    state.popups.clear();
+    update::message(&mut state, Message::Asked(Question { number: 2, plan }));
+    for size in [SMALL, LARGE] {
+        shows(&mut state, size, &question);
+        shows(&mut state, size, &["› y or n"]);
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use labdeck_ops::danger::Danger;
+use crossterm::event::KeyCode;
+use labdeck_ops::danger::{Act, Danger};
 use labdeck_ops::gateway::deployments::{ApiDeployments, DeploymentInfo, Origin};
 use labdeck_ops::gateway::keys::KeyInfo;
 use labdeck_ops::gateway::plan::PlanModel;
@@ -14,7 +15,7 @@ use labdeck_ops::gateway::{Forecast, Gateway, Settings};
 use labdeck_ops::request::exchange::KeyValue;
 
 use super::tests::{LARGE, SMALL, screen_of, shows};
-use crate::action::{REGISTRY, Screen};
+use crate::action::{Action, REGISTRY, Screen};
 use crate::bench_support::full_state;
 use crate::state::gateway::{SHOWN_MS, ShownKey};
 use crate::state::popup::Popup;
@@ -165,9 +166,9 @@ fn form_and_preview_fit_the_smallest_screen() {
     let run = |state: &mut State, text: &str| {
         for c in text.chars() {
             let code = match c {
-                '\r' => crossterm::event::KeyCode::Enter,
-                '\t' => crossterm::event::KeyCode::Tab,
-                c => crossterm::event::KeyCode::Char(c),
+                '\r' => KeyCode::Enter,
+                '\t' => KeyCode::Tab,
+                c => KeyCode::Char(c),
             };
             let key = crossterm::event::KeyEvent::from(code);
             update::input(state, &crossterm::event::Event::Key(key));
@@ -181,7 +182,7 @@ fn form_and_preview_fit_the_smallest_screen() {
     run(&mut state, "0000\r");
     shows(&mut state, SMALL, &["0 to 3600 seconds", "*/orders/GET:cache.ttl_s"]);
     for _ in 0..4 {
-        let key = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Backspace);
+        let key = crossterm::event::KeyEvent::from(KeyCode::Backspace);
         update::input(&mut state, &crossterm::event::Event::Key(key));
     }
     run(&mut state, "0\r");
@@ -193,7 +194,7 @@ fn form_and_preview_fit_the_smallest_screen() {
 }
 
 #[test]
-fn prod_that_is_not_local_says_where_and_wants_its_own_key() {
+fn what_changes_prod_elsewhere_says_where_and_wants_its_own_key_and_the_rest_does_not() {
     let mut state = with_gateway();
     if let crate::state::Connection::Connected(target) = &mut state.connection {
         target.local = false;
@@ -207,24 +208,62 @@ fn prod_that_is_not_local_says_where_and_wants_its_own_key() {
         let key = crossterm::event::KeyEvent::from(code);
         update::input(state, &crossterm::event::Event::Key(key))
     };
-    let of_prod = REGISTRY.iter().filter(|entry| {
-        let alone = entry.applies.on(Screen::Gateway) && !entry.applies.on(Screen::Overview);
-        alone && entry.danger == Danger::Prod
-    });
-    let mut seen = 0;
-    for entry in of_prod {
-        let keys = state.keys(entry.action);
-        press(&mut state, crossterm::event::KeyCode::Char(keys.chars().next().unwrap()));
-        shows(&mut state, SMALL, &["change ", "account 111122223333"]);
-        let enter = press(&mut state, crossterm::event::KeyCode::Enter);
-        assert!(enter.is_empty(), "{}: enter is not enough", entry.id);
-        state.popups.clear();
-        seen += 1;
+    let key_of = |state: &State, action| {
+        KeyCode::Char(state.keys(action).chars().next().unwrap_or_default())
+    };
+    let (_, read) = state.gateway.read.as_mut().unwrap();
+    for stage in &mut Arc::make_mut(read).stages {
+        stage.settings.insert("cache.cluster".to_owned(), "true".to_owned());
     }
-    assert_eq!(seen, 4);
+    let of_gateway = REGISTRY.iter().filter(|entry| {
+        let alone = entry.applies.on(Screen::Gateway) && !entry.applies.on(Screen::Overview);
+        alone && entry.danger.changes()
+    });
+    let (mut asked, mut done) = (0, 0);
+    for entry in of_gateway {
+        let key = key_of(&state, entry.action);
+        state.positions.set(Panel::Plans, 1);
+        let effects = press(&mut state, key);
+        // Settings are edited, a number or a name is typed.
+        let typed = match entry.act {
+            Act::EditStage => "1\r",
+            Act::Quota if effects.is_empty() => "1\r",
+            Act::CreateKey => "Another\r",
+            _ => "",
+        };
+        let effects = typed.chars().fold(effects, |_, c| match c {
+            '\r' => press(&mut state, KeyCode::Enter),
+            c => press(&mut state, KeyCode::Char(c)),
+        });
+        if entry.danger == Danger::Prod {
+            assert!(effects.is_empty(), "{}: {effects:?}", entry.id);
+            shows(&mut state, SMALL, &["change ", "account 111122223333"]);
+            let enter = press(&mut state, KeyCode::Enter);
+            assert!(enter.is_empty(), "{}: enter is not enough", entry.id);
+            asked += 1;
+        } else {
+            let started = matches!(effects[..], [crate::message::Effect::ChangeGateway(..)]);
+            assert!(started, "{}: {effects:?} {:?}", entry.id, state.notes.current());
+            done += 1;
+        }
+        state.popups.clear();
+        state.gateway.busy = None;
+    }
+    assert_eq!((asked, done), (6, 3));
+    // The same of a stage that does not follow releases asks nothing of its own.
+    state.positions.set(Panel::Apis, 0);
+    let flush = key_of(&state, Action::FlushCache);
+    press(&mut state, flush);
+    assert!(state.gateway.busy.take().is_some_and(|busy| busy.contains("dev")));
+    let redeploy = key_of(&state, Action::Redeploy);
+    press(&mut state, redeploy);
+    let effects = press(&mut state, KeyCode::Enter);
+    assert!(matches!(effects[..], [crate::message::Effect::ChangeGateway(..)]), "{effects:?}");
+    state.gateway.busy = None;
+    state.positions.set(Panel::Apis, 1);
     state.focus.insert(Screen::Gateway, Panel::Deployments);
-    press(&mut state, crossterm::event::KeyCode::Enter);
+    press(&mut state, KeyCode::Enter);
     shows(&mut state, SMALL, &["change stage shop-front/prod?", "new123 → old456"]);
-    let effects = press(&mut state, crossterm::event::KeyCode::Char('y'));
+    let effects = press(&mut state, KeyCode::Char('y'));
     assert!(matches!(effects[..], [crate::message::Effect::ChangeGateway(..)]), "{effects:?}");
 }

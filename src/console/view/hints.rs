@@ -295,7 +295,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
         let meaning = match entry.danger {
             _ if off => Meaning::Muted,
             Danger::TakesBack | Danger::Prod | Danger::Deletes => Meaning::Danger,
-            Danger::Safe | Danger::Sends | Danger::Changes => Meaning::Key,
+            Danger::Safe | Danger::Forgets | Danger::Sends | Danger::Changes => Meaning::Key,
         };
         let what = hint_words(pen.state, action, entry.hint);
         let off = if off { " off" } else { "" };

@@ -159,7 +159,7 @@ fn help(buffer: &mut Buffer, area: Rect, pen: &Pen, scroll: usize) {
         let doc = first.desc.as_deref().unwrap_or(entry.doc);
         let meaning = match entry.danger {
             Danger::TakesBack | Danger::Prod | Danger::Deletes => Meaning::Danger,
-            Danger::Safe | Danger::Sends | Danger::Changes => Meaning::Key,
+            Danger::Safe | Danger::Forgets | Danger::Sends | Danger::Changes => Meaning::Key,
         };
         rows.push(Line::from(vec![
             pen.span(text::pad(&keys.join("  "), 18), meaning),
@@ -357,9 +357,10 @@ fn prompt(buffer: &mut Buffer, area: Rect, pen: &Pen, prompt: &Prompt) -> Positi
         Asked::AllLabs => ("destroy every lab".to_owned(), String::new(), ""),
         Asked::Prune => (format!("delete old versions of {lab}"), String::new(), ""),
         Asked::Apply { question } => {
-            let plan = state.questions.iter().find(|one| one.number == question);
-            let title = plan.map_or_else(String::new, |one| one.plan.question());
-            (title, String::new(), "y or n")
+            let asked = state.questions.iter().find(|one| one.number == question);
+            let title = asked.map_or_else(String::new, |one| one.plan.question());
+            let typed = asked.is_some_and(|one| one.typed().is_some());
+            (title, String::new(), if typed { "" } else { "y or n" })
         }
     };
     let columns = area.width.saturating_sub(4).min(76);

@@ -28,7 +28,6 @@ pub use moves::{Begun, LastMove, Left, LeftStage, Scope};
 use outcome::ReleaseOutcome;
 pub(crate) use publish::wait_until_ready;
 
-use crate::danger::released_alias;
 use crate::engine::Engine;
 use crate::status::{self, LabStatus};
 
@@ -103,7 +102,7 @@ pub(crate) async fn promote_from(
 
 /// The guarded canary that runs, or that was left to itself; `None` where the release has none.
 pub fn begun_canary(blueprint: &Blueprint, status: &LabStatus) -> Option<Begun> {
-    moves::begun(&status.functions, released_alias(blueprint)?)
+    moves::begun(&status.functions, blueprint.released_alias()?)
 }
 
 /// Refuses a second canary beside one that runs.

@@ -8,6 +8,7 @@ use super::super::plans::registry::Pass;
 use super::super::plans::usage::day_of;
 use super::failure::Failure;
 use super::live::{Rules, Serving};
+use super::log::key_of;
 use super::request::Context;
 use super::schema::Refusal;
 use super::tree::{Matched, Place};
@@ -19,8 +20,8 @@ pub(super) const LARGEST_BODY: usize = 10 * 1024 * 1024;
 pub(super) const LARGEST_EVENT: usize = 6_291_456;
 
 /// Refuses a request that the method does not let in, in API Gateway's order: authorization, API
-/// key, throttles, quota, required parameters; `body` comes next. The key that lets it in is left in
-/// the context.
+/// key, throttles, quota; `parameters` and `body` come next. The key that lets it in is left in the
+/// context.
 pub(super) fn request(
     context: &mut Context<'_>,
     matched: &Matched<'_>,
@@ -45,7 +46,7 @@ pub(super) fn request(
         context.api_key = Some(Arc::clone(&pass.key));
         count(context, plans, &pass)?;
     }
-    parameters(context, matched)
+    Ok(())
 }
 
 /// What the request's API key opens the stage with.
@@ -58,9 +59,11 @@ fn key(
     let (api, stage) = (&context.request.api_id, context.stage);
     let refused = |why: &str| {
         Failure::no_key(format!(
-            "API Key not authorized because method '{} {}' requires API Key and API Key is not \
-             associated with a usage plan for API Stage {api}/{stage}: {why}",
-            context.request.method, matched.route.path
+            "API Key {} not authorized because method '{} {}' requires API Key and API Key is not \
+             associated with a Usage Plan for API Stage {api}/{stage}: {why}",
+            key_of(context),
+            context.request.method,
+            matched.route.path
         ))
     };
     if !serving.tree.key_in_header {
@@ -95,7 +98,14 @@ fn throttle(
     if let Some((rules, limit)) = rules.and_then(|rules| Some((rules, rules.limit?)))
         && !rules.bucket.admits(limit, now)
     {
-        return Err(Failure::throttled());
+        // As a real log says it of a method's own limit.
+        return Err(Failure::throttled().because(format!(
+            "Key throttle limit exceeded for RestApi {}, Stage {}, Resource {}, HttpMethod {}. {limit}",
+            context.request.api_id,
+            context.stage,
+            matched.route.resource_id,
+            context.request.method
+        )));
     }
     if plans.account_admits(now) { Ok(()) } else { Err(Failure::throttled()) }
 }

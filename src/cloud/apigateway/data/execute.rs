@@ -13,7 +13,7 @@ use super::backend::{Backends, FunctionCall, Later};
 use super::cache::Caches;
 use super::failure::Failure;
 use super::live::{Live, LiveApi, LiveStage, Serving};
-use super::log::{ExecutionLog, headers};
+use super::log::{ExecutionLog, function_failed, headers};
 use super::notes::Notes;
 use super::request::{Context, ExecuteRequest};
 use super::tree::{Backend, Matched};
@@ -79,11 +79,16 @@ async fn serve(
     let rules = stage.rules(&matched.route.path, &matched.method.verb);
     context.notes.matched(&matched, rules.map(|rules| &rules.setting));
     let mut log = ExecutionLog::new(rules.map(|rules| &rules.setting));
-    log.begin(context, &matched);
-    let checked = match check::request(context, &matched, serving, rules, plans) {
-        Ok(()) => check::body(context, &matched).await,
-        refused => refused,
-    };
+    log.arrive(context);
+    let mut checked = check::request(context, &matched, serving, rules, plans);
+    if checked.is_ok() {
+        log.admit(context, &matched);
+        log.begin(context, &matched);
+        checked = check::parameters(context, &matched);
+    }
+    if checked.is_ok() {
+        checked = check::body(context, &matched).await;
+    }
     let outcome = match checked {
         Ok(()) => match cache::used_by(context, &matched, stage, canary, rules) {
             Ok(using) => {
@@ -103,10 +108,7 @@ async fn serve(
             refuse(&failure, serving, context, Some(&matched))
         }
     };
-    log.info(context, || format!("Method completed with status: {}", answer.status().as_u16()));
-    if let Some(id) = context.notes.endpoint_id() {
-        log.info(context, || format!("AWS Integration Endpoint RequestId : {id}"));
-    }
+    log.end(context, answer.status().as_u16());
     log.write(context, backends).await;
     answer
 }
@@ -230,7 +232,7 @@ pub(super) async fn integrate(
             let answered = within(called.timeout_ms, backends.call(call))
                 .await?
                 .map_err(|error| refused_call(&error))?;
-            context.notes.endpoint(answered.request_id);
+            context.notes.endpoint(answered.request_id.clone());
             log.info(context, || {
                 let latency = sent.elapsed().as_millis();
                 format!("Received response. Status: 200, Integration latency: {latency} ms")
@@ -241,9 +243,8 @@ pub(super) async fn integrate(
             });
             if answered.failed {
                 context.notes.answered(200, 200);
-                return Err(Failure::bad_gateway(
-                    "Lambda execution failed with status 200 due to customer function error",
-                ));
+                let why = function_failed(&answered.payload, &answered.request_id);
+                return Err(Failure::bad_gateway(why));
             }
             let accept = context.header("accept");
             let types = &serving.tree.binary_media_types;

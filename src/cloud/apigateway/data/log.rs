@@ -1,5 +1,13 @@
 //! The execution log of a stage, in the group `API-Gateway-Execution-Logs_{api}/{stage}`, and the
 //! one that a method's test answers.
+//!
+//! Words and order are those of real logs, as people keep them in tests of their log parsers: how a request
+//! arrives (`Extended Request Id`, `Verifying Usage Plan`), is let in, is executed, and ends with
+//! `AWS Integration Endpoint RequestId : ` and Lambda's id of the invocation (two requests of 2019 with
+//! their data traced, one that succeeds and one whose function times out, and one that is throttled; a
+//! request with a key of 2016). The names of the groups, the cut at 1 KB and that keys and authorization
+//! are masked: "Execution logging for REST APIs" in the developer guide. Left out is what the local cloud
+//! does not have: `Endpoint request headers` with the signature, and `X-ray Tracing ID`.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +20,18 @@ use super::event::usual_case;
 use super::request::{Context, Multi};
 use super::tree::Matched;
 
-/// Where a line of a stage's log is cut, in bytes: as AWS cuts execution log events.
+/// Where the text of a line of a stage's log is cut, in bytes, behind the request's id: as AWS cuts
+/// execution log events.
 const LONGEST_LINE: usize = 1024;
+
+/// What follows where a line was cut.
+const CUT: &str = " [TRUNCATED]";
+
+/// Headers whose values the log masks.
+const MASKED: [&str; 2] = ["authorization", "x-api-key"];
+
+/// How many characters of a masked value are shown, at its end.
+const SHOWN: usize = 6;
 
 /// Where a line of a test's log is cut, in bytes.
 const LONGEST_TEST_LINE: usize = 64 * 1024;
@@ -77,11 +95,43 @@ impl ExecutionLog {
         }
     }
 
-    /// Adds how the request begins.
+    /// Adds how the request arrives, before anything is asked of it.
+    pub fn arrive(&mut self, context: &Context<'_>) {
+        let stage = stage_of(context);
+        self.info(context, || format!("Extended Request Id: {}", context.extended_request_id));
+        self.info(context, || {
+            let (id, key) = (&context.request_id, key_of(context));
+            format!("Verifying Usage Plan for request: {id}. API Key: {key} API Stage: {stage}")
+        });
+    }
+
+    /// Adds that the request is let in by its key, or needs none.
+    pub fn admit(&mut self, context: &Context<'_>, matched: &Matched<'_>) {
+        let key = key_of(context);
+        if !matched.method.api_key_required {
+            let (verb, path) = (&context.request.method, &matched.route.path);
+            self.info(context, || {
+                format!(
+                    "API Key {key} authorized because method '{verb} {path}' does not require API \
+                     Key. Request will not contribute to throttle or quota limits"
+                )
+            });
+        }
+        let stage = stage_of(context);
+        self.info(context, || {
+            format!("Usage Plan check succeeded for API Key {key} and API Stage {stage}")
+        });
+    }
+
+    /// Adds how the request's execution begins.
     pub fn begin(&mut self, context: &Context<'_>, matched: &Matched<'_>) {
         let verb = &context.request.method;
         self.info(context, || format!("Starting execution for request: {}", context.request_id));
         self.info(context, || format!("HTTP Method: {verb}, Resource Path: {}", context.path));
+        if let Some(key) = context.api_key.as_ref().filter(|_| !self.test) {
+            self.info(context, || format!("API Key: {}", masked(&key.value)));
+            self.info(context, || format!("API Key ID: {}", key.id));
+        }
         if !self.data {
             return;
         }
@@ -99,15 +149,25 @@ impl ExecutionLog {
     }
 
     fn push(&mut self, context: &Context<'_>, text: &str) {
-        let (mut line, longest) = if self.test {
-            (format!("{} : {text}", test_time(context.now)), LONGEST_TEST_LINE)
-        } else {
-            (format!("({}) {text}", context.request_id), LONGEST_LINE)
+        let longest = if self.test { LONGEST_TEST_LINE } else { LONGEST_LINE };
+        let (text, cut) = match text.get(..text.floor_char_boundary(longest)) {
+            Some(whole) if whole.len() < text.len() => (whole, CUT),
+            _ => (text, ""),
         };
-        if line.len() > longest {
-            line.truncate(line.floor_char_boundary(longest));
-        }
+        let line = if self.test {
+            format!("{} : {text}{cut}", test_time(context.now))
+        } else {
+            format!("({}) {text}{cut}", context.request_id)
+        };
         self.lines.push((context.now, line));
+    }
+
+    /// Adds with what status the request ended, and the id of the invocation behind it.
+    pub fn end(&mut self, context: &Context<'_>, status: u16) {
+        self.info(context, || format!("Method completed with status: {status}"));
+        if let Some(id) = context.notes.endpoint_id().filter(|_| !self.test) {
+            self.info(context, || format!("AWS Integration Endpoint RequestId : {id}"));
+        }
     }
 
     /// The log as a method's test answers it.
@@ -148,11 +208,39 @@ pub(super) fn shown_name(lower: &str) -> String {
     }
 }
 
+/// A value of which only the end is shown.
+fn masked(value: &str) -> String {
+    let hidden = value.chars().count().saturating_sub(SHOWN);
+    value.chars().enumerate().map(|(at, c)| if at < hidden { '*' } else { c }).collect()
+}
+
+/// The key that came with the request, masked; nothing where none did.
+pub(super) fn key_of(context: &Context<'_>) -> String {
+    context.header("x-api-key").map(masked).unwrap_or_default()
+}
+
+/// The stage as usage plans name it.
+fn stage_of(context: &Context<'_>) -> String {
+    format!("{}/{}", context.request.api_id, context.stage)
+}
+
+/// Why a function failed, in the words of real logs.
+pub(super) fn function_failed(payload: &[u8], request_id: &str) -> String {
+    let document: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+    let message = document["errorMessage"].as_str().unwrap_or_default();
+    format!(
+        "Lambda execution failed with status 200 due to customer function error: {message}. Lambda \
+         request id: {request_id}"
+    )
+}
+
 /// Headers as Java writes a map of them.
 pub(super) fn headers(headers: &HeaderMap) -> String {
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let secret = MASKED.contains(&name.as_str());
+        let value = if secret { masked(&value) } else { value.into_owned() };
         values.entry(shown_name(name.as_str())).or_default().push(value);
     }
     let pairs: Vec<String> =

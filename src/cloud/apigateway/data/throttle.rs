@@ -1,6 +1,7 @@
 //! Throttling as API Gateway documents it: a token bucket whose size is the burst limit and which
 //! fills at the rate limit.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,13 @@ impl Limit {
     /// A limit; nothing when a negative number (or one that is none) switches it off.
     pub fn new(rate: f64, burst: f64) -> Option<Self> {
         (rate >= 0.0 && burst >= 0.0).then_some(Self { rate, burst })
+    }
+}
+
+impl fmt::Display for Limit {
+    /// As the execution log says it: `Limit: 1.00 Burst: 1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Limit: {:.2} Burst: {:.0}", self.rate, self.burst)
     }
 }
 

@@ -15,7 +15,7 @@ use super::check::{LARGEST_BODY, LARGEST_EVENT};
 use super::event::media_matches;
 use super::execute::{invocation_uri, refused_call, source_arn, within};
 use super::failure::Failure;
-use super::log::ExecutionLog;
+use super::log::{ExecutionLog, function_failed};
 use super::mapping::{Compiled, MappedResponse, Mapping, Templates};
 use super::tree::Called;
 use super::variables::{View, plain, selected};
@@ -97,7 +97,7 @@ pub(super) async fn function(
     let answered = within(called.timeout_ms, backends.call(call))
         .await?
         .map_err(|error| refused_call(&error))?;
-    context.notes.endpoint(answered.request_id);
+    context.notes.endpoint(answered.request_id.clone());
     let status = if event { 202 } else { 200 };
     context.notes.answered(status, status);
     log.info(context, || {
@@ -114,12 +114,8 @@ pub(super) async fn function(
         let document: Value = serde_json::from_slice(&answered.payload).unwrap_or_default();
         document["errorMessage"].as_str().unwrap_or_default().to_owned()
     });
-    if let Some(message) = &failure {
-        log.info(context, || {
-            format!(
-                "Lambda execution failed with status 200 due to customer function error: {message}."
-            )
-        });
+    if answered.failed {
+        log.info(context, || function_failed(&answered.payload, &answered.request_id));
     }
     let mut headers = vec![("Content-Type", "application/json".to_owned())];
     if answered.failed {

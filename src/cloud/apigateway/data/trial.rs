@@ -64,7 +64,7 @@ pub(in super::super) async fn run(
         }
     };
     let status = answer.status().as_u16();
-    log.info(&context, || format!("Method completed with status: {status}"));
+    log.end(&context, status);
     let (mut parts, body) = answer.into_parts();
     // A body in memory: collecting it cannot fail.
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();

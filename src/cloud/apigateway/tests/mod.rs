@@ -3,6 +3,7 @@
 
 mod cache;
 mod control;
+mod execution_log;
 mod import;
 mod keys;
 mod limits;
