@@ -2,13 +2,14 @@
 //!
 //! Deploys the greet and the items lab on a fresh local cloud, ships a new version of greet to a fifth of
 //! `prod`, sends traffic, and writes every screen into `docs/pictures`, and the overview also as
-//! `docs/console.svg`.
+//! `docs/console.svg`. Then attaches what somebody else deployed.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use support::console::{Console, shows_line};
+use support::foreign::{ALIAS, API, Foreign};
 use support::{Checkout, Sandbox};
 
 const COLUMNS: u16 = 120;
@@ -25,6 +26,7 @@ fn main() {
     sandbox.json(&["release", "greet", "publish", "--labs", &labs, "-d", "another word"]);
     greet(&sandbox, &labs);
     items(&sandbox, &labs);
+    attached();
 }
 
 fn greet(sandbox: &Sandbox, labs: &str) {
@@ -72,6 +74,22 @@ fn items(sandbox: &Sandbox, labs: &str) {
     console.shows("● tail").keys("4").shows("┌ deployments");
     shows_line(&mut console, &["LabKey", "/1000"]);
     save(&console, "gateway");
+    console.keys("q").ends();
+}
+
+/// What somebody else deployed, on a cloud of its own.
+fn attached() {
+    let sandbox = Sandbox::new();
+    let foreign = Foreign::new(&sandbox);
+    foreign.point("2");
+    let mut console = Console::open(&sandbox, COLUMNS, ROWS, &["--lab", "greet"]);
+    console.shows("● tail").keys("I").shows("attach: REST APIs and functions");
+    shows_line(&mut console, &["API", API, "team=shop"]);
+    save(&console, "attach");
+    console.keys("api orders").shows("1 shown, 0 marked").keys("\t\r").shows("┌ attach");
+    console.keys("\r").shows("(attached)");
+    shows_line(&mut console, &[ALIAS, "v2"]);
+    save(&console, "attached");
     console.keys("q").ends();
 }
 

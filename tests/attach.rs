@@ -221,10 +221,36 @@ fn a_file_of_attachments_that_is_broken_is_never_written_over() {
                 "{said}"
             );
         }
+        let doctor = sandbox.run(&["doctor"]).exits(1).stdout();
+        assert!(doctor.contains("FAIL  attached") && doctor.contains("attached.toml"), "{doctor}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), broken);
     }
     std::fs::remove_file(&file).unwrap();
     sandbox.run(&["attach", "two", "--api", API]).success();
+}
+
+#[test]
+fn the_doctor_says_what_is_attached_and_gone() {
+    let (sandbox, foreign) = account();
+    assert!(!sandbox.run(&["doctor"]).stdout().contains("attached"));
+    attach(&sandbox);
+    sandbox.json(&["attach", "mail", "--function", FUNCTION]);
+    let doctor = |seen: &str| {
+        let said = sandbox.run(&["doctor"]).stdout();
+        let line = said.lines().find(|line| line.contains("attached"));
+        let line = line.unwrap_or_else(|| panic!("{said}"));
+        assert!(line.contains(seen), "{line}");
+    };
+    doctor("mail, shop");
+    let file = sandbox.path().join("config/labdeck/attached.toml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    doctor("can be read by others (644)");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let run = |work| foreign.operator.runtime.block_on(work);
+    run(foreign.operator.client.delete_rest_api().rest_api_id(&foreign.api_id).send()).unwrap();
+    doctor(&format!("shop names what is not there: API {API} ({})", foreign.api_id));
+    sandbox.json(&["detach", "shop"]);
+    doctor("ok    attached");
 }
 
 #[test]

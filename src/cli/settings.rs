@@ -154,9 +154,7 @@ fn unknown(name: &str, settings: &Settings, file: Option<&Path>) -> Failure {
     known.dedup();
     let why = format!("there is no target `{name}`; there are {}", known.join(", "));
     let failure = Failure::new(FailureKind::Invalid, "choosing the target", why);
-    let near = known
-        .iter()
-        .find(|candidate| strsim::normalized_damerau_levenshtein(candidate, name) >= 0.55);
+    let near = labdeck_lab::nearest(name, known.iter().copied());
     match (near, file) {
         (Some(near), _) => failure.next(format!("did you mean --target {near}?")),
         (None, Some(file)) => failure.next(format!("add [targets.{name}] to {}", file.display())),

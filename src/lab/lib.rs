@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub use blueprint::Blueprint;
 pub use own::{check_requests, read_requests};
 pub use prefix::{PrefixError, check_prefix};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, nearest};
 
 use blueprint::Api;
 use manifest::Document;

@@ -136,12 +136,10 @@ impl Problem {
     }
 }
 
-/// The right name that a wrong one most likely stands for.
-pub(crate) fn nearest<'a>(
-    wrong: &str,
-    right: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    // Below this similarity a suggestion confuses more than it helps; one slip is always near.
+/// The right name that a wrong one most likely stands for: what every "did you mean" says.
+pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Below this similarity a suggestion confuses more than it helps; one slip is always near, and so is
+    // a name that goes on: `escape` for `esc`.
     const NEAR: f64 = 0.55;
     let wrong = wrong.to_lowercase();
     right
@@ -149,8 +147,9 @@ pub(crate) fn nearest<'a>(
         .map(|name| {
             let right = name.to_lowercase();
             let slip = right.len() > 1 && strsim::damerau_levenshtein(&wrong, &right) <= 1;
+            let long = right.len() > 2 && wrong.starts_with(&right);
             let similarity = strsim::normalized_damerau_levenshtein(&wrong, &right);
-            (if slip { similarity.max(NEAR) } else { similarity }, name)
+            (if slip || long { similarity.max(NEAR) } else { similarity }, name)
         })
         .filter(|(similarity, _)| *similarity >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -8,6 +8,7 @@ use labdeck_lab::Blueprint;
 use labdeck_lab::blueprint::SavedRequest;
 use serde::Serialize;
 
+use crate::deploy::kinds::stage;
 use crate::engine::Engine;
 use crate::invoke::cleaned;
 use crate::request::Given;
@@ -74,16 +75,9 @@ pub(crate) async fn tested(
     let outgoing = request::prepare(engine, blueprint, &keyless, stage, given).await?;
     let origin = outgoing.origin.clone().unwrap_or_default();
     let below = outgoing.url.strip_prefix(&origin.base_url).unwrap_or(&outgoing.url);
-    let path = below.split('?').next().unwrap_or(below);
     let what = format!("testing {} {below} of {}", outgoing.method, saved.api);
-    let missing = |why: String| Failure::new(FailureKind::NotFound, &what, why);
-
-    let apis = live::rest_apis(&engine.target).await?;
-    let api = whose::api(&apis, &saved.api, blueprint).and_then(|api| api.id());
-    let api = api.ok_or_else(|| missing(format!("API {} is not deployed", saved.api)))?;
-    let resources = resources(engine, api).await?;
-    let (resource, method) = matching(&resources, path, &outgoing.method)
-        .ok_or_else(|| missing("the definition has no such method".to_owned()))?;
+    let method =
+        Method::of(engine, blueprint, &saved.api, (&outgoing.method, below), &what).await?;
 
     let variables: HashMap<String, String> = variables(blueprint, stage).into_iter().collect();
     let headers: HashMap<String, String> = outgoing.headers.iter().cloned().collect();
@@ -92,9 +86,9 @@ pub(crate) async fn tested(
         .target
         .apigateway()
         .test_invoke_method()
-        .rest_api_id(api)
-        .resource_id(resource)
-        .http_method(method)
+        .rest_api_id(&method.api)
+        .resource_id(&method.resource)
+        .http_method(&method.verb)
         .path_with_query_string(below)
         .set_body(outgoing.body.clone())
         .set_headers((!headers.is_empty()).then_some(headers))
@@ -121,12 +115,51 @@ pub(crate) async fn tested(
 
 /// The variables of a stage as the lab has them, `lambdaAlias` among them; none for a stage that it has not.
 pub(crate) fn variables(blueprint: &Blueprint, stage: &str) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
-    if let Some(stage) = blueprint.stages.iter().find(|known| known.name == stage) {
-        variables.extend(stage.variables.clone());
-        variables.insert("lambdaAlias".to_owned(), stage.alias.clone());
+    let found = blueprint.stages.iter().find(|known| known.name == stage);
+    found.map(stage::variables).unwrap_or_default()
+}
+
+/// A method of the definition as it is now.
+pub(crate) struct Method {
+    /// Id of the API.
+    pub api: String,
+    /// Id of the resource.
+    pub resource: String,
+    /// Path of the resource, with `{parameters}`.
+    pub path: String,
+    /// The verb that it was declared with: `ANY` takes every one.
+    pub verb: String,
+}
+
+impl Method {
+    /// The method of the blueprint's API `name` that answers a request with this verb and path, the query
+    /// left out. `what` is what is being done.
+    ///
+    /// # Errors
+    /// `NotFound` where the API is not deployed, or has no such method.
+    pub async fn of(
+        engine: &Engine,
+        blueprint: &Blueprint,
+        name: &str,
+        (verb, path): (&str, &str),
+        what: &str,
+    ) -> Result<Self> {
+        let missing = |why: String| Failure::new(FailureKind::NotFound, what, why);
+        let apis = live::rest_apis(&engine.target).await?;
+        let api = whose::api(&apis, name, blueprint).and_then(|api| api.id());
+        let api = api.ok_or_else(|| missing(format!("API {name} is not deployed")))?;
+        let resources = resources(engine, api).await?;
+        let (resource, verb) =
+            matching(&resources, path.split('?').next().unwrap_or(path), verb)
+                .ok_or_else(|| missing("the definition has no such method".to_owned()))?;
+        let of = resources.iter().find(|one| one.id() == Some(resource));
+        Ok(Self {
+            api: api.to_owned(),
+            resource: resource.to_owned(),
+            path: of.and_then(Resource::path).unwrap_or_default().to_owned(),
+            verb: verb.to_owned(),
+        })
     }
-    variables
 }
 
 /// Every resource of an API.

@@ -64,7 +64,10 @@ class Bench:
         return self.directory / f"state-{next(self.numbers)}"
 
     def command(self, cloud, labs, words, more=None, confirmed=("--yes",)):
-        environment = dict(os.environ, CARGO=str(self.cargo), LABDECK_CONFIG_DIR=str(self.directory))
+        environment = dict(os.environ, CARGO=str(self.cargo))
+        # Nothing of the person's own: settings, attachments, audit.
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+            environment[name] = str(self.directory / name)
         # An answer that never comes is given up soon.
         environment["LABDECK_ANSWER_TIMEOUT"] = "2"
         environment.setdefault("CARGO_TARGET_DIR", str(pathlib.Path(BINARY).parents[1]))

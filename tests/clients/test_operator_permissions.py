@@ -149,6 +149,7 @@ def day(bench, cloud, lab, other):
             ("release", lab, "prune"),
         ):
             failed += allowed(*words)
+        failed += attached(allowed)
         failed += run("deploy", lab)
     if lab == "todos":
         failed += run("right-size", lab, "getTodo", "--sizes", "128,256", "-n", "1")
@@ -157,6 +158,41 @@ def day(bench, cloud, lab, other):
     failed += [*run("labs"), *run("check", lab, "deployed")]
     failed += tail(bench, cloud, plain, lab)
     return failed + run("destroy", lab)
+
+
+def attached(allowed):
+    """Everything that is done with what is attached: here the lab's own API and function, as those of
+    somebody else. What may not be read of them is left out and told, and so is found, too."""
+    failed = []
+    for words in (
+        ("attach",),
+        ("attach", "theirs", "--api", "ItemsAPI", "--tag", "labdeck:lab=items"),
+        ("attach", "theirs"),
+        ("stages", "theirs"),
+        ("stages", "theirs", "deployments"),
+        ("stages", "theirs", "ItemsAPI/prod", "set", "throttle.rate=90"),
+        ("stages", "theirs", "ItemsAPI/dev", "redeploy"),
+        ("stages", "theirs", "ItemsAPI/dev", "diff"),
+        ("stages", "theirs", "ItemsAPI/prod", "flush"),
+        ("plans", "theirs"),
+        ("plans", "theirs", "usage"),
+        ("plans", "theirs", "LabPlan", "set", "quota.limit=800"),
+        ("keys", "theirs"),
+        ("keys", "theirs", "create", "Theirs"),
+        ("request", "theirs", "/items", "--stage", "dev", "--logs"),
+        ("release", "theirs", "publish"),
+        ("release", "theirs", "shift", "10"),
+        ("release", "theirs", "status"),
+        ("release", "theirs", "history"),
+        ("rollback", "theirs"),
+        ("release", "theirs", "undo"),
+        ("logs", "theirs"),
+        ("metrics", "theirs"),
+        ("doctor",),
+        ("detach", "theirs"),
+    ):
+        failed += allowed(*words)
+    return failed
 
 
 def tail(bench, cloud, labs, lab):

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{LoadArgs, variable};
+use super::LoadArgs;
+use super::parse::variable;
 
 /// Arguments of `request`.
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
 //! `doctor`: whether this machine and this target have what labdeck needs, and what to do where
 //! they don't.
 
+mod attached;
+
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -63,6 +65,7 @@ pub async fn run(context: &Context<'_>) -> Result<u8> {
         Ok(engine) => {
             looks.extend(target(&engine, &dir).await);
             looks.extend(concurrency(context, &engine).await);
+            looks.extend(attached::look(&engine).await);
         }
         Err(failure) => looks.push(fail(
             "target",

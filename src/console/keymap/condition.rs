@@ -1,6 +1,6 @@
 //! Conditions of bindings: boolean words, parsed once, evaluated against a plain snapshot.
 
-use super::key::nearest;
+use labdeck_lab::nearest;
 
 /// What conditions can ask about the console, as bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<'b, I: Iterator<Item = &'b str>> Parser<'_, 'b, I> {
 fn unknown(word: &str) -> (String, Option<String>) {
     let names: Vec<&str> = WORDS.iter().map(|(name, _)| *name).collect();
     let what = format!("unknown word {word:?} in a condition; known are {}", names.join(", "));
-    (what, nearest(word, &names).map(str::to_owned))
+    (what, nearest(word, names.iter().copied()).map(str::to_owned))
 }
 
 #[cfg(test)]

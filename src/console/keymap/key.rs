@@ -2,6 +2,7 @@
 
 use crokey::{KeyCombination, OneToThree};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use labdeck_lab::nearest;
 
 /// One key with its modifiers, in normal form: a symbol carries no Shift, an upper-case letter does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,22 +108,13 @@ fn suggest(name: &str) -> Option<String> {
     let modifiers: Vec<&str> = prefix
         .split('-')
         .filter(|part| !part.is_empty())
-        .map(|part| nearest(part, &MODIFIERS).unwrap_or("ctrl"))
+        .map(|part| nearest(part, MODIFIERS).unwrap_or("ctrl"))
         .collect();
-    let key = if last.chars().count() == 1 { Some(last) } else { nearest(last, NAMES) }?;
+    let key =
+        if last.chars().count() == 1 { Some(last) } else { nearest(last, NAMES.iter().copied()) }?;
     let mut parts = modifiers;
     parts.push(key);
     Some(parts.join("-"))
-}
-
-/// The candidate most like `word`, where one is near enough to have been meant.
-pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    candidates
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate))
-        .filter(|(score, _)| *score > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 impl std::fmt::Display for Key {

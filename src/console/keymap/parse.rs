@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::key::nearest;
 use super::{Binding, Condition, Key, KeymapError, Layer, Problem};
 use crate::action::{Action, Applies, REGISTRY};
+use labdeck_lab::nearest;
 
 /// The bindings of a file.
 ///
@@ -68,7 +68,7 @@ impl Reader<'_> {
                 self.problem(
                     span,
                     format!("unknown layer [{name}]; known are {}", names.join(", ")),
-                    did_you_mean(nearest(name, &names)),
+                    did_you_mean(nearest(name, names.iter().copied())),
                 );
                 continue;
             };
@@ -123,7 +123,7 @@ impl Reader<'_> {
                 self.problem(
                     at.or_else(|| span.clone()),
                     format!("unknown member {name:?} of a binding"),
-                    did_you_mean(nearest(name, &MEMBERS)),
+                    did_you_mean(nearest(name, MEMBERS)),
                 );
             }
         }
@@ -207,7 +207,11 @@ impl Reader<'_> {
         }
         let Some(action) = Action::from_id(&id) else {
             let ids: Vec<&str> = REGISTRY.iter().map(|entry| entry.id).collect();
-            self.problem(at, format!("unknown action {id:?}"), did_you_mean(nearest(&id, &ids)));
+            self.problem(
+                at,
+                format!("unknown action {id:?}"),
+                did_you_mean(nearest(&id, ids.iter().copied())),
+            );
             return None;
         };
         if !fits(action, layer) {

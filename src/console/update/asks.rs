@@ -122,6 +122,9 @@ fn forget(state: &mut State) -> Vec<Effect> {
             let intent = Intent::ForgetRequest(name);
             danger::guarded(state, Act::Forget.danger(), &question, more, intent)
         }
+        Some(_) if state.current_lab().is_some_and(|lab| lab.attached) => {
+            say(state, Tone::Info, "it comes from the API's definition, and is none of your own")
+        }
         Some(_) => say(state, Tone::Info, "it is the lab's own, and stands in its lab.toml"),
         None => say(state, Tone::Info, "no request is selected"),
     }

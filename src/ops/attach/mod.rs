@@ -7,6 +7,7 @@
 mod account;
 mod facts;
 mod shape;
+mod standing;
 mod store;
 mod uri;
 
@@ -18,6 +19,7 @@ use labdeck_aws::{Failure, FailureKind, Result};
 use labdeck_lab::Blueprint;
 
 pub use account::{Offer, Offered, STACK_TAG, offer};
+pub use standing::{Standing, standing};
 pub use store::{Attachment, PickedApi, is_known, path};
 
 use crate::engine::{self, Engine};

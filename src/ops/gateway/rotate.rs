@@ -224,10 +224,20 @@ async fn verify(
              {name}, and no GET without parameters wants a key on {}; both keys stay",
             places.join(", ")
         );
-        return Err(Failure::new(FailureKind::Refused, what, why).next(format!(
-            "add such a request to lab.toml, and run labdeck keys {} rotate {name} again",
-            blueprint.name
-        )));
+        let lab = &blueprint.name;
+        // What is attached has no file to add a request to.
+        let next = match &blueprint.attached {
+            None => {
+                format!(
+                    "add such a request to lab.toml, and run labdeck keys {lab} rotate {name} again"
+                )
+            }
+            Some(_) => format!(
+                "make another key with labdeck keys {lab} create, let the clients use it, and then \
+                 labdeck keys {lab} disable {name}"
+            ),
+        };
+        return Err(Failure::new(FailureKind::Refused, what, why).next(next));
     }
     Ok(())
 }

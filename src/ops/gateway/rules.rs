@@ -1,7 +1,5 @@
 //! AWS's rules for what is typed, checked before any call. Each says what the rule is.
 
-use std::fmt::Write as _;
-
 /// Sizes of a stage's cache in GB (`CacheClusterSize` of the API reference).
 pub const CACHE_SIZES: [&str; 8] = ["0.5", "1.6", "6.1", "13.5", "28.4", "58.2", "118", "237"];
 /// Variables that a stage can have (API Gateway quotas).
@@ -167,18 +165,8 @@ pub fn key_name(name: &str) -> Result<(), String> {
 
 /// `; did you mean "x"?` where one of `known` is near.
 pub fn meant<'k>(text: &str, known: impl Iterator<Item = &'k str>) -> String {
-    let typed = text.to_lowercase();
-    let likeness =
-        |word: &str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &typed);
-    let near = known
-        .map(|word| (likeness(word), word))
-        .filter(|(likeness, _)| *likeness >= 0.4)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let mut said = String::new();
-    if let Some((_, word)) = near {
-        let _ = write!(said, "; did you mean {word:?}?");
-    }
-    said
+    let near = labdeck_lab::nearest(text, known);
+    near.map_or_else(String::new, |word| format!("; did you mean {word:?}?"))
 }
 
 #[cfg(test)]

@@ -408,8 +408,10 @@ pub(super) async fn patch(engine: &Engine, place: &Place, patches: &[Patch]) -> 
             let failure = Failure::from_sdk(what, &error);
             if failure.why.contains("CloudWatch Logs role ARN") {
                 return failure.next(
-                    "API Gateway writes no logs before the account names a role: declare the log in \
-                     lab.toml once (access_log or log_level), and a deploy sets the role",
+                    "API Gateway writes no logs before the account names a role: deploying a lab whose \
+                     lab.toml declares a log (access_log or log_level) sets it, and so does: aws \
+                     apigateway update-account --patch-operations \
+                     op=replace,path=/cloudwatchRoleArn,value=ARN",
                 );
             }
             failure

@@ -24,7 +24,7 @@ use crate::gateway::sent::Counter;
 use crate::history::now_ms;
 use crate::invoke::{self, cleaned};
 use crate::progress::Reporter;
-use crate::{live, trial, whose};
+use crate::trial::{self, Method};
 
 /// Where something is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -339,19 +339,10 @@ async fn meets(
     let path = path.split('?').next().unwrap_or_default();
     let what =
         format!("sending {} {path} of {} straight to its function", request.method, origin.api);
-    let apis = live::rest_apis(&engine.target).await?;
-    let api = whose::api(&apis, &origin.api, blueprint).and_then(|api| api.id());
-    let api = api.ok_or_else(|| {
-        let why = format!("API {} is not deployed", origin.api);
-        Failure::new(FailureKind::NotFound, &what, why)
-    })?;
-    let resources = trial::resources(engine, api).await?;
-    let (resource, method) =
-        trial::matching(&resources, path, &request.method).ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, &what, "the definition has no such method")
-        })?;
-    let found = engine.target.apigateway().get_integration();
-    let found = found.rest_api_id(api).resource_id(resource).http_method(method).send().await;
+    let asked = (request.method.as_str(), path);
+    let method = Method::of(engine, blueprint, &origin.api, asked, &what).await?;
+    let found = engine.target.apigateway().get_integration().rest_api_id(&method.api);
+    let found = found.resource_id(&method.resource).http_method(&method.verb).send().await;
     let found = found.map_err(|error| Failure::from_sdk(&what, &error))?;
     let kind = found.r#type().map(|kind| kind.as_str().to_owned()).unwrap_or_default();
     let function = found.uri().and_then(function_of);
@@ -362,13 +353,8 @@ async fn meets(
             .next("send a saved event instead, or use the method test: test:STAGE"));
     };
     let variables = trial::variables(blueprint, stage);
-    let of = resources.iter().find(|one| one.id() == Some(resource));
-    let met = Met {
-        api: api.to_owned(),
-        resource_id: resource.to_owned(),
-        resource: of.and_then(|one| one.path()).unwrap_or_default().to_owned(),
-        variables,
-    };
+    let met =
+        Met { api: method.api, resource_id: method.resource, resource: method.path, variables };
     Ok((met, function.to_owned()))
 }
 

@@ -168,7 +168,10 @@ fn forget_in(file: &Path, blueprint: &Blueprint, prefix: Option<&str>, name: &st
             return Ok(());
         }
         let why = if blueprint.requests.iter().any(|known| !known.own && known.name == name) {
-            "it is the lab's own, and stands in its lab.toml"
+            match blueprint.attached {
+                None => "it is the lab's own, and stands in its lab.toml",
+                Some(_) => "it comes from the API's definition, and is none of your own",
+            }
         } else {
             "you have no request of this name"
         };

@@ -8,7 +8,6 @@ use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, InvocationType, LastUpdateStatus, LogType, Runtime,
     State,
 };
-use base64::Engine as _;
 use labdeck_aws::{Failure, FailureKind, Result, Target};
 use labdeck_telemetry::{Report, report_of};
 use serde_json::Value;
@@ -16,7 +15,7 @@ use serde_json::Value;
 use super::SETTLE;
 use crate::engine::Engine;
 use crate::live::{self, LAB_TAG, existing};
-use crate::request;
+use crate::{invoke, request};
 
 /// The function's tag that names its copy while there is one.
 pub(crate) const COPY_TAG: &str = "labdeck:right-size";
@@ -183,12 +182,8 @@ impl Copy {
             .send()
             .await
             .map_err(|e| Failure::from_sdk(&what, &e))?;
-        let log = answer
-            .log_result()
-            .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
-        let report = log.lines().rev().find_map(report_of).ok_or_else(|| {
+        let log = invoke::tail(answer.log_result());
+        let report = log.iter().rev().find_map(|line| report_of(line)).ok_or_else(|| {
             Failure::new(FailureKind::Service, &what, "its log has no REPORT line")
         })?;
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();

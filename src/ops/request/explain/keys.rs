@@ -89,7 +89,7 @@ fn judge(case: &Case<'_>, live: &Gateway, sent: Sent) -> Diagnosis {
     let detail = if in_plan { format!("in {plans}") } else { "it is in none".to_owned() };
     checked.push(Finding::new(format!("key {name} is in a usage plan"), in_plan, detail));
     if !in_plan {
-        let explanation = format!("The key {name} is in no usage plan of the lab.");
+        let explanation = format!("The key {name} is in no usage plan of {lab}.");
         // A deploy puts the keys that the files name into their plans, and no other.
         let planned = case.blueprint.plans.iter().any(|plan| plan.keys.contains(&name));
         let fix = if planned { case.deploy() } else { usable(case, live, Some(&name)) };

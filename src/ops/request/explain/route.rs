@@ -18,18 +18,24 @@ pub(super) async fn diagnose(case: &Case<'_>) -> Result<Diagnosis> {
     let wanted = routes.iter().any(|route| fits(route, method, path));
     let found = |holds: bool| if holds { "it has" } else { "it has not" };
     let stage = case.stage();
-    let mut checked = vec![
-        Finding::new(format!("the lab's files have {method} {path}"), wanted, found(wanted)),
-        Finding::new(format!("the API's definition has {method} {path}"), now, found(now)),
-    ];
+    // What is attached has no files: its routes are those of its definition.
+    let attached = case.blueprint.attached.is_some();
+    let mut checked = Vec::new();
+    if !attached {
+        let what = format!("the lab's files have {method} {path}");
+        checked.push(Finding::new(what, wanted, found(wanted)));
+    }
+    let what = format!("the API's definition has {method} {path}");
+    checked.push(Finding::new(what, now, found(now)));
     if !now {
-        let (explanation, fix) = if wanted {
+        let (explanation, fix) = if wanted && !attached {
             let text =
                 "The lab's files have this method, and the API that is deployed has it not yet.";
             (text.to_owned(), Some(case.deploy()))
         } else {
             let known = if routes.is_empty() { "no method".to_owned() } else { routes.join(", ") };
-            (format!("There is no such method: the lab's files have {known}."), None)
+            let whose = if attached { "the API's definition has" } else { "the lab's files have" };
+            (format!("There is no such method: {whose} {known}."), None)
         };
         return Ok(Diagnosis { explanation, checked, fix });
     }
