@@ -246,11 +246,12 @@ fn the_doctor_says_what_is_attached_and_gone() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     doctor("can be read by others (644)");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let run = |work| foreign.operator.runtime.block_on(work);
-    run(foreign.operator.client.delete_rest_api().rest_api_id(&foreign.api_id).send()).unwrap();
+    let operator = &foreign.operator;
+    let call = operator.client.delete_rest_api().rest_api_id(&foreign.api_id);
+    operator.runtime.block_on(call.send()).unwrap();
     doctor(&format!("shop names what is not there: API {API} ({})", foreign.api_id));
     sandbox.json(&["detach", "shop"]);
-    doctor("ok    attached");
+    doctor("ok  attached");
 }
 
 #[test]
