@@ -86,7 +86,7 @@ fn what_is_known_last_stays_and_all_comes_back_by_itself() {
     shows_line(&mut console, &["variables.lambdaAlias", "dev"]);
 
     far.relay.cut();
-    console.shows("● no connection · state").shows("no connection to http://127.0.0.1:");
+    console.shows("● no connection  state").shows("no connection to http://127.0.0.1:");
     // Everything is there as it was, on every screen, and says how old it is.
     shows_line(&mut console, &["variables.lambdaAlias", "dev"]);
     console.keys("3").shows(" old ─");

@@ -23,7 +23,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     parts.sort_by_key(|(order, _, _)| *order);
     loop {
         let width: usize = parts.iter().map(|(_, _, span)| span.width() + 2).sum();
-        if width <= usize::from(area.width.saturating_sub(used + 1)) || parts.is_empty() {
+        // That there is no connection stays in any case, over the end of the left side.
+        let kept = usize::from(state.cut_ms.is_some());
+        if width <= usize::from(area.width.saturating_sub(used + 1)) || parts.len() <= kept {
             break;
         }
         let least = parts.iter().map(|(_, weight, _)| *weight).min();
@@ -37,7 +39,6 @@ pub fn draw(buffer: &mut Buffer, area: Rect, pen: &Pen) {
     let line = Line::from(spans);
     let x = area.right().saturating_sub(line.width() as u16);
     buffer.set_line(x, area.y, &line, area.right() - x);
-    let _ = state;
 }
 
 fn left(pen: &Pen) -> Vec<Span<'static>> {
@@ -106,8 +107,11 @@ fn right(pen: &Pen) -> Vec<(u8, u8, Span<'static>)> {
     }
     let (words, meaning) = health(state);
     parts.push((4, 10, pen.span(words, meaning)));
+    if let Some(age) = state.stale_ms().filter(|_| state.cut_ms.is_some()) {
+        parts.push((5, 8, pen.span(format!("state {} old", text::span(age)), meaning)));
+    }
     let clock = text::clock(state.now_ms);
-    parts.push((5, 0, pen.span(format!("{} UTC", &clock[..5]), Meaning::Muted)));
+    parts.push((6, 0, pen.span(format!("{} UTC", &clock[..5]), Meaning::Muted)));
     parts
 }
 
@@ -119,8 +123,7 @@ fn health(state: &State) -> (String, Meaning) {
         Connection::Connected(_) => {
             let tail = &state.logs.tail;
             if state.cut_ms.is_some() {
-                let age = state.stale_ms().map(|age| format!(" · state {} old", text::span(age)));
-                (format!("● no connection{}", age.unwrap_or_default()), Meaning::Danger)
+                ("● no connection".to_owned(), Meaning::Danger)
             } else if let Some(age) = state.stale_ms() {
                 (format!("● state {} old", text::span(age)), Meaning::Warn)
             } else if tail.live {

@@ -324,6 +324,24 @@ fn a_failed_connection_says_why_and_what_to_press() {
     assert!(state.job.is_none());
 }
 
+#[test]
+fn a_network_that_is_gone_is_told_on_every_screen_also_where_names_are_long() {
+    let mut state = full_state(0).unwrap();
+    state.cut_ms = Some(NOW_MS - 12_000);
+    let read = state.statuses.get_mut("shop").unwrap();
+    read.at_ms = state.now_ms - 12_000;
+    for screen in Screen::ALL {
+        state.screen = screen;
+        shows(&mut state, SMALL, &["● no connection  state 12 s old"]);
+    }
+    if let Connection::Connected(info) = &mut state.connection {
+        info.name = "http://127.0.0.1:45991 of somebody".to_owned();
+    }
+    state.labs[0].name = "a-lab-with-a-name-that-is-long".to_owned();
+    shows(&mut state, SMALL, &["● no connection"]);
+    shows(&mut state, LARGE, &["● no connection"]);
+}
+
 fn key(c: char) -> crossterm::event::Event {
     use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
     Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE))
