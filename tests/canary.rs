@@ -228,7 +228,7 @@ fn a_canary_whose_moves_fail_in_part_still_goes_back_whole() {
 }
 
 #[test]
-fn an_alarm_that_goes_off_takes_a_canary_back_that_looks_no_worse() {
+fn an_alarm_takes_a_canary_back_that_looks_no_worse_and_others_promote_themselves_or_by_a_key() {
     let lab = Published::new(HARMLESS);
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&sdk::config(&lab.sandbox));
     let complaints = |value: f64| {
@@ -266,9 +266,17 @@ fn an_alarm_that_goes_off_takes_a_canary_back_that_looks_no_worse() {
     console.shows("canary of greet: rolled back: alarm complaints went off");
     assert_eq!(lab.prod(), ("1".to_owned(), None));
 
-    // While it is on, another is refused; without it, one that is guarded is promoted by a key.
+    // While it is on, another is refused. Without it, one promotes itself in the console, step by step.
     let refused = lab.canary(&["--alarm", "complaints"]).exits(3).stderr();
     assert!(refused.contains("its alarm complaints is on already"), "{refused}");
+    console.keys("c").shows("guarded canary of prod").keys("\u{15}");
+    console.keys("20,60 1s visit@100 tolerance=20\r").shows("[20%]").shows("[60%]");
+    console.shows("canary of greet: promoted");
+    assert_eq!(lab.prod(), ("2".to_owned(), None));
+
+    // One that is guarded is promoted by a key.
+    console.keys("R").shows("rollback: ").shows("together since rollback");
+    assert_eq!(lab.prod(), ("1".to_owned(), None));
     console.keys("c").shows("guarded canary of prod").keys("\u{15}").keys("40 10m").keys("\r");
     console.shows("CANARY greet 40%").shows("[40%]").keys("P");
     console.shows("canary of greet: promoted").shows("last canary · promoted");
