@@ -131,10 +131,15 @@ pub async fn invoke(
     })
 }
 
-/// The last lines of a function's log, as `Invoke` gives them: Base64, at most 4 KB.
+/// The last lines of a function's log, as `Invoke` gives them: Base64, at most 4 KB. To be shown.
 pub(crate) fn tail(log_result: Option<&str>) -> Vec<String> {
+    tail_as_written(log_result).lines().map(|line| clean(line).into_owned()).collect()
+}
+
+/// [`tail`] to be read by programs: the parts of a REPORT line stand between tabs.
+pub(crate) fn tail_as_written(log_result: Option<&str>) -> String {
     let bytes = log_result.and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).lines().map(|line| clean(line).into_owned()).collect()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Text from outside: its lines stay, control characters don't.

@@ -182,8 +182,8 @@ impl Copy {
             .send()
             .await
             .map_err(|e| Failure::from_sdk(&what, &e))?;
-        let log = invoke::tail(answer.log_result());
-        let report = log.iter().rev().find_map(|line| report_of(line)).ok_or_else(|| {
+        let log = invoke::tail_as_written(answer.log_result());
+        let report = log.lines().rev().find_map(report_of).ok_or_else(|| {
             Failure::new(FailureKind::Service, &what, "its log has no REPORT line")
         })?;
         let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
