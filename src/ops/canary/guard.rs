@@ -81,18 +81,8 @@ impl Guard {
     }
 
     /// The share of a step (from 0), in percent; 100 behind the last.
-    fn percent(&self, step: usize) -> f64 {
+    pub(super) fn percent(&self, step: usize) -> f64 {
         self.plan.steps.get(step).copied().unwrap_or(100.0)
-    }
-
-    /// The share that a decision gives the canary, in percent.
-    pub(super) fn percent_of(&self, decision: &Decision) -> f64 {
-        match decision {
-            Decision::Step(step) => self.percent(*step),
-            Decision::Promote => 100.0,
-            Decision::RollBack(_) | Decision::Abort => 0.0,
-            Decision::Leave => self.percent(self.step),
-        }
     }
 
     /// The splits that are live now: function, stable version, canary, its share (0.0–1.0).

@@ -243,20 +243,12 @@ impl<'a> Course<'a> {
     }
 
     fn watch(&mut self, since_ms: i64) {
-        let splits: Vec<(String, Split)> = self.splits().collect();
-        let watched = splits.iter().filter_map(|(function, split)| {
+        let live = standing::of(&self.status, &self.scope.alias);
+        let watched = live.iter().filter_map(|Standing { function, split, .. }| {
             let (canary, share) = split.canary.as_ref()?;
             Some((function.as_str(), split.stable.as_str(), canary.as_str(), *share))
         });
         self.guard.watch(watched, since_ms);
-    }
-
-    /// What each function's alias served as it was last read.
-    fn splits(&self) -> impl Iterator<Item = (String, Split)> + '_ {
-        self.status.functions.iter().filter_map(|function| {
-            let alias = function.alias(&self.scope.alias)?;
-            Some((function.name.clone(), alias.split()))
-        })
     }
 
     fn hear(&mut self, message: Option<TailMessage>) {
@@ -303,8 +295,7 @@ impl<'a> Course<'a> {
     /// After a move that failed: what somebody else did with the aliases, if anything. What the move did
     /// reach is its own.
     async fn taken_over(&mut self, decision: &Decision) -> Result<Option<String>> {
-        let percent = self.guard.percent_of(decision);
-        let meant = |from: &Split| standing::meant(decision, percent, from);
+        let meant = |from: &Split| standing::meant(&self.guard, decision, from);
         let (target, alias) = (&self.engine.target, &self.scope.alias);
         match standing::compare(target, alias, &self.left, meant).await? {
             Found::Moved(reason) => Ok(Some(reason)),
@@ -381,7 +372,8 @@ impl<'a> Course<'a> {
 
     async fn back(&self) -> Result<()> {
         // An attempt whose answer was lost may have taken it back already.
-        if self.splits().all(|(_, split)| split.canary.is_none()) {
+        let live = standing::of(&self.status, &self.scope.alias);
+        if live.iter().all(|one| one.split.canary.is_none()) {
             return Ok(());
         }
         whole(&release::rollback_from(self.engine, self.blueprint, &self.status).await?)

@@ -3,10 +3,10 @@
 use futures_util::future::try_join_all;
 use labdeck_aws::{Failure, Result, Target};
 
-use super::guard::Decision;
+use super::guard::{Decision, Guard};
 use crate::live;
 use crate::release::pointer::{Pointer, Split};
-use crate::release::split_of;
+use crate::release::{split_of, weight_of};
 use crate::status::LabStatus;
 
 /// What one function's alias was left at.
@@ -42,14 +42,14 @@ pub(super) fn of(status: &LabStatus, alias: &str) -> Vec<Standing> {
     status.functions.iter().filter_map(one).collect()
 }
 
-/// What a decision makes of a split; `percent` is the share of a step.
-pub(super) fn meant(decision: &Decision, percent: f64, from: &Split) -> Split {
+/// What a decision of `guard` makes of a split.
+pub(super) fn meant(guard: &Guard, decision: &Decision, from: &Split) -> Split {
     let Some((canary, _)) = &from.canary else { return from.clone() };
     match decision {
-        Decision::Step(_) => Split {
-            stable: from.stable.clone(),
-            canary: Some((canary.clone(), (percent * 100.0).round() / 10_000.0)),
-        },
+        Decision::Step(step) => {
+            let weight = weight_of(guard.percent(*step)).unwrap_or_default();
+            Split { stable: from.stable.clone(), canary: Some((canary.clone(), weight)) }
+        }
         Decision::Promote => Split::alone(canary),
         Decision::RollBack(_) | Decision::Abort => Split::alone(&from.stable),
         Decision::Leave => from.clone(),

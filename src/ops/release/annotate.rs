@@ -62,7 +62,7 @@ fn way_back(function: &FunctionStatus, alias: &AliasStatus, newest: Option<u64>)
         Some(earlier) if Some(earlier.replaced_ms) != newest => {
             Back::Stays("the newest release did not move it".to_owned())
         }
-        Some(earlier) if has_version(function, &earlier.version) => Back::Known,
+        Some(earlier) if function.has_version(&earlier.version) => Back::Known,
         Some(_) => guess(function, alias),
     }
 }
@@ -83,10 +83,6 @@ fn guess(function: &FunctionStatus, alias: &AliasStatus) -> Back {
             || Back::Stays(format!("no version older than v{current} is published")),
             |version| Back::Guess(version.to_string()),
         )
-}
-
-pub(super) fn has_version(function: &FunctionStatus, version: &str) -> bool {
-    function.versions.iter().any(|known| known.version == version)
 }
 
 /// Fills `rollback` and `can_undo` of every alias from the pointers that were read.
@@ -123,7 +119,7 @@ pub(super) fn undoable(function: &FunctionStatus, alias: &str, newest: Option<u6
     let Some(alias) = function.alias(alias) else { return false };
     alias.trusted().is_some_and(|pointer| {
         Some(pointer.at_ms) == newest
-            && pointer.was.versions().all(|version| has_version(function, version))
+            && pointer.was.versions().all(|version| function.has_version(version))
     })
 }
 

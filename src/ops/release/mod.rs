@@ -23,8 +23,8 @@ pub use annotate::annotate;
 pub(crate) use apply::split_of;
 use mark::Mark;
 use moves::Stamp;
-pub(crate) use moves::last_move;
 pub use moves::{Begun, LastMove, Left, LeftStage, Scope};
+pub(crate) use moves::{last_move, weight_of};
 use outcome::ReleaseOutcome;
 pub(crate) use publish::wait_until_ready;
 

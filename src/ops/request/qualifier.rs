@@ -44,7 +44,7 @@ pub fn known(
     let has = |function: &&FunctionStatus| {
         qualifier == "$LATEST"
             || function.alias(qualifier).is_some()
-            || function.versions.iter().any(|version| version.version == *qualifier)
+            || function.has_version(qualifier)
     };
     // Where nothing is known of them the call itself tells.
     if functions.is_empty() || functions.iter().any(has) {

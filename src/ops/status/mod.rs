@@ -85,6 +85,11 @@ impl FunctionStatus {
     pub fn alias(&self, name: &str) -> Option<&AliasStatus> {
         self.aliases.iter().find(|alias| alias.name == name)
     }
+
+    /// Whether it has this published version.
+    pub fn has_version(&self, version: &str) -> bool {
+        self.versions.iter().any(|known| known.version == version)
+    }
 }
 
 /// A published version.

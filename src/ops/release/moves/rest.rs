@@ -14,7 +14,6 @@ use super::{
     Change, Moves, Scope, StageMove, Stamp, aliases, change, deployment, moves, placed_before,
     stage_moves, stay,
 };
-use crate::release::annotate::has_version;
 use crate::release::pointer::{Earlier, Placed, Pointer, Split, percent};
 use crate::status::{AliasStatus, FunctionStatus, LabStatus};
 
@@ -223,7 +222,7 @@ fn goal(last: &Pointer, function: &FunctionStatus, alias: &AliasStatus) -> Optio
         }
         _ => return None,
     };
-    let there = to.versions().all(|version| has_version(function, version));
+    let there = to.versions().all(|version| function.has_version(version));
     (there && !to.same(&alias.split())).then_some(Goal { to, history })
 }
 

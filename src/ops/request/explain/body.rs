@@ -57,21 +57,21 @@ pub(super) fn too_large(case: &Case<'_>) -> Diagnosis {
         body.len() <= LARGEST,
         format!("it has {} bytes", body.len()),
     )];
-    let calls = !case.origin.functions.is_empty();
+    let calls = !case.origin.functions.is_empty() && body.len() <= LARGEST;
     // In an event the body is a JSON string: quotes and line breaks take two bytes and more.
     let quoted = serde_json::to_string(body).map_or(body.len(), |text| text.len());
-    if calls && body.len() <= LARGEST {
+    let event_too_large = calls && quoted > LARGEST_EVENT;
+    if calls {
         checked.push(Finding::new(
             "the event that it makes has at most 6 MB",
-            quoted <= LARGEST_EVENT,
+            !event_too_large,
             format!("the body alone takes {quoted} bytes of it"),
         ));
     }
-    let explanation = match checked.iter().find(|finding| !finding.holds) {
-        Some(found) if found.what.contains("event") => {
-            "The gateway takes the body, and the event that it makes of it is larger than Lambda's 6 MB."
-        }
-        _ => "The gateway takes bodies of 10 MB, and hands a function events of 6 MB.",
+    let explanation = if event_too_large {
+        "The gateway takes the body, and the event that it makes of it is larger than Lambda's 6 MB."
+    } else {
+        "The gateway takes bodies of 10 MB, and hands a function events of 6 MB."
     };
     Diagnosis { explanation: explanation.into(), checked, fix: None }
 }
